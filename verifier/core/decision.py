@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from verifier.core.snapshot import Snapshot
 
@@ -18,6 +18,14 @@ class GroupKey:
     host: str = ""
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # A simulation looks groups up a million times; the hash of nested tuples is worth keeping.
+        object.__setattr__(self, "_hash", hash((self.host, self.paths, self.tags)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         parts = [self.host, ",".join(self.paths), f"[{','.join(self.tags)}]" if self.tags else ""]

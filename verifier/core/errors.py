@@ -10,6 +10,7 @@
     │   │   ├── RepositoryLocked
     │   │   └── WrongPassword
     │   ├── RepositoryUnreadable   the location, the object in it
+    │   │   └── NoKeyOpens         the location; restic was not asked
     │   ├── ClockNotControlled     the process that kept its own time
     │   ├── NoSpace                bytes needed, bytes free
     │   └── ToolMissing            the tool, the package that carries it
@@ -37,6 +38,19 @@ class VerifyError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error crosses process borders whole, whatever arguments its class takes.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(
+    kind: type[VerifyError], args: tuple[object, ...], state: dict[str, object]
+) -> VerifyError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(VerifyError):
     """The command line cannot be obeyed as given."""
@@ -52,19 +66,30 @@ class ConfigError(UsageError):
         found: what stands there, shortened.
         expected: what may stand there.
         remedy: what to write instead.
+        others: the other things that are wrong in the file, one sentence each.
     """
 
     def __init__(
-        self, file: str, key: str, *, line: int | None, found: str, expected: str, remedy: str
+        self,
+        file: str,
+        key: str,
+        *,
+        line: int | None,
+        found: str,
+        expected: str,
+        remedy: str,
+        others: tuple[str, ...] = (),
     ) -> None:
         where = file if line is None else f"{file}:{line}"
         about = f"{key}: " if key else ""
-        super().__init__(where, f"{about}found {found}, expected {expected}", remedy)
+        more = "".join(f"\n  also {other}" for other in others)
+        super().__init__(where, f"{about}found {found}, expected {expected}{more}", remedy)
         self.file = file
         self.key = key
         self.line = line
         self.found = found
         self.expected = expected
+        self.others = others
 
 
 class CannotVerify(VerifyError):
@@ -105,6 +130,10 @@ class WrongPassword(ResticFailed):
 
 class RepositoryUnreadable(CannotVerify):
     """An object of the repository cannot be read at all, so nothing behind it can be judged."""
+
+
+class NoKeyOpens(RepositoryUnreadable):
+    """Read without restic: no key file of the repository opens with that password."""
 
 
 class ClockNotControlled(CannotVerify):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from itertools import compress
+from operator import not_
 
 from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.errors import UsageError
-from verifier.core.policy import UNLIMITED, Policy
+from verifier.core.policy import UNLIMITED, Duration, Policy
 from verifier.core.snapshot import Snapshot
 from verifier.retention.calendar import iso_week, microseconds, window_start
 from verifier.retention.rules import Rules
@@ -33,18 +34,24 @@ _BUCKETS: dict[str, Callable[[int], int]] = {
 """Rule -> the calendar bucket of a civil hour, in the offset that the snapshot stores."""
 
 
-def buckets(rule: str, hours: Iterable[int]) -> list[int]:
-    """Return the bucket that each civil hour YYYYMMDDhh falls into under a rule."""
-    return list(map(_BUCKETS[rule], hours))
+def bucket_of(rule: str) -> Callable[[int], int]:
+    """Return the function from a civil hour YYYYMMDDhh to its bucket under a rule."""
+    return _BUCKETS[rule]
 
 
 def group_key(snapshot: Snapshot, group_by: Sequence[str]) -> GroupKey:
     """Return the group a snapshot belongs to; `group_by` holds `host`, `paths`, `tags`."""
-    return GroupKey(
-        host=snapshot.host if "host" in group_by else "",
-        paths=tuple(sorted(snapshot.paths)) if "paths" in group_by else (),
-        tags=tuple(sorted(snapshot.tags)) if "tags" in group_by else (),
+    return _group_key(
+        snapshot.host if "host" in group_by else "",
+        snapshot.paths if "paths" in group_by else (),
+        snapshot.tags if "tags" in group_by else (),
     )
+
+
+# One object a group: dictionaries then find it by identity.
+@lru_cache(maxsize=65_536)
+def _group_key(host: str, paths: tuple[str, ...], tags: tuple[str, ...]) -> GroupKey:
+    return GroupKey(host, tuple(sorted(paths)), tuple(sorted(tags)))
 
 
 def parse_group_by(text: str) -> tuple[str, ...]:
@@ -79,9 +86,8 @@ def decide(
     groups: dict[GroupKey, list[Snapshot]] = {}
     for snapshot in snapshots:
         groups.setdefault(group_key(snapshot, group_by), []).append(snapshot)
-    decided = tuple(
-        decide_group(key, newest_first(groups[key]), policy, rules, now=now, zone=zone) for key in sorted(groups)
-    )
+    forget = Forget(policy, rules, zone)
+    decided = tuple(forget.decide(key, newest_first(groups[key]), now) for key in sorted(groups))
     return Decision(decided, refused=refusal(decided, policy, rules))
 
 
@@ -108,49 +114,94 @@ def _group_text(key: GroupKey) -> str:
     return ", ".join(parts)
 
 
-def decide_group(
-    key: GroupKey,
-    snapshots: tuple[Snapshot, ...],
-    policy: Policy,
-    rules: Rules,
-    *,
-    now: datetime,
-    zone: tzinfo = UTC,
-) -> GroupDecision:
-    """Decide over one group, given newest first.
+class Forget:
+    """One policy under one release's rules, ready to decide over any number of groups.
 
-    A snapshot stays if any rule gives a reason. Every rule sees every snapshot: one kept by a
-    tag uses up the counts of the other rules all the same.
+    Args:
+        zone: TZ of the forgetting process; matters to `within` rules only.
     """
-    if not policy:
-        return GroupDecision(key, snapshots, ((),) * len(snapshots), ())
-    reasons = _count_reasons(tuple([s.hour for s in snapshots]), policy, rules)
-    if policy.tags or policy.within:
-        before = _tag_and_within_reasons(snapshots, policy, rules, now, zone)
-        reasons = tuple(map(tuple.__add__, before, reasons))
-    if rules.within_buckets:
-        after = _window_reasons(snapshots, policy, rules, now, zone)
-        reasons = tuple(map(tuple.__add__, reasons, after)) if after else reasons
-    if all(reasons):
-        return GroupDecision(key, snapshots, reasons, ())
-    return GroupDecision(
-        key,
-        tuple(compress(snapshots, reasons)),
-        tuple(filter(None, reasons)),
-        tuple(compress(snapshots, [not why for why in reasons])),
-    )
 
+    def __init__(self, policy: Policy, rules: Rules, zone: tzinfo = UTC) -> None:
+        self._policy = policy
+        self._rules = rules
+        self._zone = zone
+        self._keeps_all = not policy
+        counts = {rule: getattr(policy, rule) for rule in ("last", *_BUCKETS)}
+        self._counts = {
+            rule: count
+            for rule, count in counts.items()
+            if count > 0 or (count == UNLIMITED and rules.knows_unlimited)
+        }
+        self._spans = {
+            rule: span
+            for rule in _BUCKETS
+            if (span := getattr(policy, f"within_{rule}")) and rules.within_buckets
+        }
+        self._beyond_counts = bool(policy.tags or policy.within or self._spans)
+        # Hosts on one schedule have the same civil hours, so fifty of them cost what one does.
+        self._counted = lru_cache(maxsize=4_096)(self._count_reasons)
 
-# Hosts on one schedule have the same civil hours, so fifty of them cost what one does.
-@lru_cache(maxsize=4_096)
-def _count_reasons(hours: tuple[int, ...], policy: Policy, rules: Rules) -> tuple[Reasons, ...]:
-    reasons: list[list[str]] = [[] for _ in hours]
-    for rule in ("last", *_BUCKETS):
-        count: int = getattr(policy, rule)
-        if count > 0 or (count == UNLIMITED and rules.knows_unlimited):
-            values = range(len(hours)) if rule == "last" else buckets(rule, hours)
-            _collect(reasons, values, f"{rule} snapshot", rules, count)
-    return tuple(map(tuple, reasons))
+    def decide(self, key: GroupKey, snapshots: tuple[Snapshot, ...], now: datetime) -> GroupDecision:
+        """Decide over one group, given newest first.
+
+        A snapshot stays if any rule gives a reason. Every rule sees every snapshot: one kept by a
+        tag uses up the counts of the other rules all the same.
+        """
+        if self._keeps_all:
+            return GroupDecision(key, snapshots, ((),) * len(snapshots), ())
+        reasons = self._counted(tuple([s.hour for s in snapshots]))
+        if self._beyond_counts:
+            # In restic's order: tags, within, counts, windows.
+            tagged = [self._tagged(snapshot) for snapshot in snapshots]
+            within, windows = self._windowed(snapshots, now)
+            reasons = tuple([sum(why, ()) for why in zip(tagged, within, reasons, windows, strict=True)])
+        if all(reasons):
+            return GroupDecision(key, snapshots, reasons, ())
+        return GroupDecision(
+            key,
+            tuple(compress(snapshots, reasons)),
+            tuple(filter(None, reasons)),
+            tuple(compress(snapshots, map(not_, reasons))),
+        )
+
+    def _count_reasons(self, hours: tuple[int, ...]) -> tuple[Reasons, ...]:
+        reasons: list[list[str]] = [[] for _ in hours]
+        for rule, count in self._counts.items():
+            values = range(len(hours)) if rule == "last" else list(map(_BUCKETS[rule], hours))
+            _collect(reasons, values, f"{rule} snapshot", self._rules, count)
+        return tuple(map(tuple, reasons))
+
+    def _tagged(self, snapshot: Snapshot) -> Reasons:
+        return tuple(
+            f"has tags [{', '.join(wanted)}]"
+            for wanted in self._policy.tags
+            if _has_tags(snapshot, wanted, self._rules)
+        )
+
+    def _windowed(
+        self, snapshots: tuple[Snapshot, ...], now: datetime
+    ) -> tuple[list[Reasons], list[Reasons]]:
+        anchor = self._anchor(snapshots, now)
+        instants = [microseconds(s.taken_at) for s in snapshots]
+
+        def covered(span: Duration) -> int:
+            # So many of the newest lie inside; without an anchor all do (Go's zero time).
+            start = window_start(anchor, span, self._zone) if anchor else None
+            return len(instants) if start is None else sum(instant > start for instant in instants)
+
+        span = self._policy.within
+        inside = covered(span) if span else 0
+        within: list[Reasons] = [(f"within {span}",)] * inside + [()] * (len(snapshots) - inside)
+        reasons: list[list[str]] = [[] for _ in snapshots]
+        for rule, rule_span in self._spans.items():
+            hours = [s.hour for s in snapshots[: covered(rule_span)]]
+            _collect(reasons, list(map(_BUCKETS[rule], hours)), f"{rule} within {rule_span}", self._rules, UNLIMITED)
+        return within, list(map(tuple, reasons))
+
+    def _anchor(self, snapshots: tuple[Snapshot, ...], now: datetime) -> datetime | None:
+        if self._rules.anchor_may_be_future:
+            return snapshots[0].taken_at if snapshots else None
+        return next((s.taken_at for s in snapshots if s.taken_at < now), None)
 
 
 def _collect(reasons: list[list[str]], values: Sequence[int], word: str, rules: Rules, count: int) -> None:
@@ -171,34 +222,6 @@ def _collect(reasons: list[list[str]], values: Sequence[int], word: str, rules: 
             return
 
 
-def _anchor(snapshots: tuple[Snapshot, ...], rules: Rules, now: datetime) -> datetime | None:
-    if rules.anchor_may_be_future:
-        return snapshots[0].taken_at
-    return next((s.taken_at for s in snapshots if s.taken_at < now), None)
-
-
-def _covered(snapshots: tuple[Snapshot, ...], start: int | None) -> int:
-    # The newest so many lie inside the window; without an anchor all do (Go's zero time).
-    if start is None:
-        return len(snapshots)
-    return sum(microseconds(s.taken_at) > start for s in snapshots)
-
-
-def _tag_and_within_reasons(
-    snapshots: tuple[Snapshot, ...], policy: Policy, rules: Rules, now: datetime, zone: tzinfo
-) -> tuple[Reasons, ...]:
-    covered = 0
-    if policy.within and snapshots:
-        anchor = _anchor(snapshots, rules, now)
-        covered = _covered(snapshots, window_start(anchor, policy.within, zone) if anchor else None)
-    within = (f"within {policy.within}",)
-    return tuple(
-        tuple(f"has tags [{', '.join(wanted)}]" for wanted in policy.tags if _has_tags(s, wanted, rules))
-        + (within if position < covered else ())
-        for position, s in enumerate(snapshots)
-    )
-
-
 def _has_tags(snapshot: Snapshot, wanted: tuple[str, ...], rules: Rules) -> bool:
     for tag in wanted:
         if not tag and not snapshot.tags and rules.empty_tag_is_untagged:
@@ -206,19 +229,3 @@ def _has_tags(snapshot: Snapshot, wanted: tuple[str, ...], rules: Rules) -> bool
         if tag not in snapshot.tags:
             return False
     return True
-
-
-def _window_reasons(
-    snapshots: tuple[Snapshot, ...], policy: Policy, rules: Rules, now: datetime, zone: tzinfo
-) -> tuple[Reasons, ...]:
-    spans = [(rule, getattr(policy, f"within_{rule}")) for rule in _BUCKETS]
-    if not snapshots or not any(span for _, span in spans):
-        return ()
-    anchor = _anchor(snapshots, rules, now)
-    hours = [s.hour for s in snapshots]
-    reasons: list[list[str]] = [[] for _ in snapshots]
-    for rule, span in spans:
-        if span:
-            covered = _covered(snapshots, window_start(anchor, span, zone) if anchor else None)
-            _collect(reasons, buckets(rule, hours[:covered]), f"{rule} within {span}", rules, UNLIMITED)
-    return tuple(map(tuple, reasons))

@@ -1,0 +1,127 @@
+"""The one ending of every command: render the report, write it, turn the verdict into the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from verifier import __version__
+from verifier.cli.context import Context
+from verifier.clock.system import SystemClock
+from verifier.core.errors import CannotVerify, ConfigError, Interrupted, NoSpace, UsageError, VerifyError
+from verifier.core.finding import Finding
+from verifier.core.report import Coverage, Report, conclude
+
+EXIT_USAGE = 64
+EXIT_SIGNAL = 128
+
+Run = Callable[[argparse.Namespace, Context], Report]
+
+
+def versions(**more: str) -> dict[str, str]:
+    """Return the versions every report names, and more of the command's own."""
+    return {
+        "restic-verify": __version__,
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()}",
+        **more,
+    }
+
+
+def run_command(name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run a command to its report and deliver that."""
+    report = run(options, Context(SystemClock(), environ, sys.stderr))
+    assert report.kind == name, f"{name} ended in a report of {report.kind}"
+    deliver(report, as_json=options.json, folder=options.report)
+    return report.verdict.value
+
+
+def deliver(report: Report, *, as_json: bool, folder: str | None) -> None:
+    """Print the report and write its folder.
+
+    Raises:
+        NoSpace, UsageError: the folder cannot be written.
+    """
+    envelope = report.envelope()
+    if folder is not None:
+        _write_folder(Path(folder), envelope)
+    _print(envelope, as_json=as_json)
+
+
+def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:
+    from verifier.monitor.render.json import render_json
+    from verifier.monitor.render.page import page
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
+        (folder / "index.html").write_text(page(envelope), encoding="utf-8")
+    except OSError as error:
+        kind = NoSpace if error.errno in {28, 122} else UsageError
+        raise kind(str(folder), f"the report cannot be written: {error.strerror}", "name another folder") from error
+
+
+def _print(envelope: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        from verifier.monitor.render.json import render_json as render
+    else:
+        from verifier.monitor.render.text import text as render
+    try:
+        sys.stdout.write(render(envelope).rstrip("\n") + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def finish_error(arguments: Sequence[str], error: BaseException, environ: Mapping[str, str]) -> int:
+    """End a command that raised: one report, one line with a remedy, the documented exit code.
+
+    A `SystemExit` of the argument parser (`--help`) passes with its own code.
+    """
+    if isinstance(error, SystemExit):
+        return int(error.code or 0)
+    finding, remedy, exit_code = _explain(error, environ)
+    now = SystemClock().now()
+    report = conclude(
+        next((a for a in arguments if not a.startswith("-")), "restic-verify"),
+        (finding,),
+        Coverage("checks", 0, 0),
+        started_at=now,
+        finished_at=now,
+        tool=versions(),
+        sections={"error": {"message": f"{finding.subject}: {finding.detail}", "remedy": remedy, "exit_code": exit_code}},
+    )
+    if "--json" in arguments:
+        _print(report.envelope(), as_json=True)
+    print(f"restic-verify: {finding.subject}: {finding.detail}\n  {remedy}", file=sys.stderr)
+    return exit_code
+
+
+def _explain(error: BaseException, environ: Mapping[str, str]) -> tuple[Finding, str, int]:
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted(2, "SIGINT")
+    if isinstance(error, Interrupted):
+        code = EXIT_SIGNAL + error.signal
+        return Finding("interrupted", error.subject, error.message), error.remedy, code
+    if isinstance(error, VerifyError):
+        code = EXIT_USAGE if isinstance(error, UsageError) else 3
+        return Finding("could-not-verify", error.subject, error.message, _evidence(error)), error.remedy, code
+    if environ.get("RESTIC_VERIFY_DEBUG"):
+        traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    detail = f"{type(error).__name__}: {error}"
+    evidence = {"file": Path(place.filename).name, "line": place.lineno, "function": place.name}
+    remedy = "this is a fault of restic-verify: run it again with RESTIC_VERIFY_DEBUG=1 and report what it prints"
+    return Finding("internal", "restic-verify", detail, evidence), remedy, 3
+
+
+def _evidence(error: VerifyError) -> dict[str, object]:
+    if isinstance(error, ConfigError):
+        return {"file": error.file, "line": error.line, "key": error.key, "found": error.found, "expected": error.expected}
+    return {"error": type(error).__name__} if isinstance(error, CannotVerify) else {}

@@ -1,0 +1,1 @@
+"""Timelines in simulated time: four worlds of rising fidelity that must agree."""

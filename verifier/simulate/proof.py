@@ -1,0 +1,172 @@
+"""The proof a timeline ends in: survivors with reasons, invariants, recovery points, in JSON's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from verifier.core.decision import GroupDecision
+from verifier.core.policy import UNLIMITED, Policy
+from verifier.core.snapshot import Snapshot
+from verifier.retention.checks import Tally
+from verifier.retention.rules import Rules
+from verifier.simulate.simulation import Result, Simulation
+from verifier.simulate.timeline import Following, History, Record
+
+AGES_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 730, 1095, 1825, 3650)
+"""Ages at which the recovery point is stated."""
+
+_RULES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_UNITS = {"yearly": "calendar years", "monthly": "months", "weekly": "weeks", "daily": "days", "hourly": "hours"}
+
+
+def snapshot_section(snapshot: Snapshot) -> dict[str, object]:
+    """Return a snapshot in JSON's shape."""
+    return {
+        "id": snapshot.id,
+        "host": snapshot.host,
+        "paths": list(snapshot.paths),
+        "time": snapshot.taken_at.isoformat(),
+    }
+
+
+def step_section(record: Record) -> dict[str, object]:
+    """Return one step in JSON's shape."""
+    return {
+        "time": record.step.at.isoformat(),
+        "created": [snapshot_section(s) for s in record.created],
+        "removed": [{**snapshot_section(s), "reasons": list(why)} for s, why in record.removed],
+        "kept": record.kept,
+        "missed": list(record.step.missed),
+        "findings": [{"kind": f.kind, "subject": f.subject, "detail": f.detail} for f in record.findings],
+        "duration_s": record.duration_s,
+        "repository_bytes": record.repository_bytes,
+    }
+
+
+def survivors_section(groups: Sequence[GroupDecision]) -> list[dict[str, object]]:
+    """Return what survives, group by group, newest first, with reasons."""
+    return [
+        {**snapshot_section(s), "reasons": list(why)}
+        for group in groups
+        for s, why in zip(group.keep, group.reasons, strict=True)
+    ]
+
+
+def group_section(group: GroupDecision, history: History, bound: int | None, now: datetime) -> dict[str, object]:
+    """Return one group's figures: how many survive, the worst gap, the recovery point by age."""
+    return {
+        "host": group.key.host,
+        "paths": list(group.key.paths),
+        "survivors": len(group.keep),
+        "bound": bound,
+        "worst_gap_s": round(history.worst_gap.total_seconds()),
+        "recovery": recovery(group.keep, history.first_at, now),
+    }
+
+
+def recovery(keep: Sequence[Snapshot], first_at: datetime | None, now: datetime) -> list[dict[str, object]]:
+    """Say, age by age, how much older than wanted the nearest restore point is.
+
+    Args:
+        keep: survivors, newest first.
+        first_at: when the group's first snapshot was taken; nothing older was ever promised.
+
+    Returns:
+        For each age that the history reaches: `age_days`, and `loss_s` from that instant back to
+        the newest restore point not younger than it; none where everything that old is gone.
+    """
+    points: list[dict[str, object]] = []
+    for age_days in AGES_DAYS:
+        wanted_at = now - timedelta(days=age_days)
+        if first_at is None or wanted_at < first_at:
+            break
+        nearest = next((s.taken_at for s in keep if s.taken_at <= wanted_at), None)
+        loss = None if nearest is None else round((wanted_at - nearest).total_seconds())
+        points.append({"age_days": age_days, "loss_s": loss})
+    return points
+
+
+def invariants_section(tallies: Sequence[Tally]) -> list[dict[str, object]]:
+    """Return each invariant with what was checked."""
+    return [
+        {"name": t.name, "stated": t.stated, "checked": t.checked, "violated": t.violated} for t in tallies
+    ]
+
+
+def notes(groups: Sequence[GroupDecision], policy: Policy, rules: Rules) -> list[str]:
+    """Explain, in plain sentences, what would surprise a reader of the survivors."""
+    counts = sorted({len(group.keep) for group in groups})
+    if not counts:
+        return []
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    if rules.oldest_kept:
+        held = sorted({rule for group in groups for rule in _oldest_rules(group)}, key=_RULES.index)
+        if not held:
+            return []
+        rule = held[-1]
+        count = getattr(policy, rule)
+        until = "for ever" if count == UNLIMITED else f"until {count} {_UNITS[rule]} have snapshots"
+        return [
+            f"{many} snapshots a group under restic {rules.release}: since 0.16 the very first snapshot of a "
+            f"group stays as `oldest {rule} snapshot` {until}; 0.14 would have removed it."
+        ]
+    return [
+        f"{many} snapshots a group under restic {rules.release}: before 0.16 the very first snapshot of a group "
+        "is not kept for being the oldest; from 0.16 on it stays, one more a group."
+    ]
+
+
+def _oldest_rules(group: GroupDecision) -> list[str]:
+    # 0.16 and 0.17 keep the oldest without saying so: then its bucket is represented by a newer one.
+    reasons = group.reasons[-1] if group.reasons else ()
+    return [word.split()[1] for word in reasons if word.startswith("oldest ") and word.endswith(" snapshot")]
+
+
+def summary_figures(state: Following, tallies: Sequence[Tally]) -> dict[str, object]:
+    """Return the measurements of a timeline, units last."""
+    durations = [r.duration_s for r in state.records if r.duration_s is not None]
+    sizes = [r.repository_bytes for r in state.records if r.repository_bytes is not None]
+    figures: dict[str, object] = {
+        "steps": len(state.records),
+        "snapshots_created": sum(len(r.created) for r in state.records),
+        "snapshots_removed": sum(len(r.removed) for r in state.records),
+        "snapshots_kept": state.records[-1].kept if state.records else 0,
+        "invariant_checks": sum(t.checked for t in tallies),
+    }
+    if durations:
+        figures["cycle_mean_s"] = round(sum(durations) / len(durations), 3)
+    if sizes:
+        figures["repository_bytes"] = sizes[-1]
+    return figures
+
+
+def timeline_section(
+    simulation: Simulation, result: Result, *, fidelity: str, days: int, with_steps: bool, next_command: str
+) -> dict[str, object]:
+    """Return the report's `timeline` section.
+
+    Args:
+        with_steps: list every step; a summary for a terminal needs none.
+        next_command: what to run next, one rung up.
+    """
+    followed, steps = result.followed, simulation.steps
+    survivors = followed.survivors()
+    now = steps[-1].forget_at
+    agreement = {"decisions": followed.compared, "agreed": followed.agreed} if followed.compared else None
+    return {
+        "fidelity": fidelity,
+        "restic": simulation.rules.release,
+        "days": days,
+        "first": steps[0].at.isoformat(),
+        "last": steps[-1].at.isoformat(),
+        "steps": [step_section(record) for record in followed.records] if with_steps else [],
+        "survivors": survivors_section(survivors),
+        "groups": [
+            group_section(group, followed.groups[group.key], result.promises.bound, now) for group in survivors
+        ],
+        "agreement": agreement,
+        "invariants": invariants_section(result.promises.tallies()),
+        "notes": notes(survivors, simulation.policy, simulation.rules),
+        "next": next_command,
+    }

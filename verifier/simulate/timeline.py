@@ -1,0 +1,273 @@
+"""Timelines: which backups are due when, and what becomes of their snapshots.
+
+One loop for every fidelity: a world runs a step and says what it did, `follow` checks it against
+the policy's promises and remembers what the proof needs. `follow` knows no world, a world knows no
+promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Protocol
+
+from verifier.core.decision import GroupDecision, GroupKey
+from verifier.core.finding import Finding
+from verifier.core.snapshot import Snapshot
+from verifier.retention.checks import Promises
+from verifier.retention.decide import group_key
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one host backs up: its name and its include paths."""
+
+    host: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """A range of civil days, both ends in it."""
+
+    first: date
+    last: date
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """From a day on, a host backs up other paths."""
+
+    host: str
+    first: date
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviations:
+    """What does not go as scheduled.
+
+    Attributes:
+        missed: days on which the coordinator does not run at all.
+        down: hosts that cannot be reached, and when.
+        changes: path lists that change.
+    """
+
+    missed: tuple[Days, ...] = ()
+    down: tuple[tuple[str, Days], ...] = ()
+    changes: tuple[PathChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One firing of the coordinator's timer.
+
+    Attributes:
+        at: when it fires.
+        due: the backups that are made, hosts in turn, each as the snapshot it should become.
+        missed: hosts whose backup is not made.
+        ran: false where the coordinator itself did not run: no forget either.
+    """
+
+    at: datetime
+    due: tuple[Snapshot, ...]
+    missed: tuple[str, ...]
+    ran: bool = True
+
+    @property
+    def forget_at(self) -> datetime:
+        """When forget runs: a minute after the last backup began."""
+        return (self.due[-1].taken_at if self.due else self.at) + timedelta(minutes=1)
+
+
+@lru_cache(maxsize=64)
+def _fixed(offset: timedelta) -> timezone:
+    return timezone(offset)
+
+
+def stored(at: datetime) -> datetime:
+    """Return the instant with a fixed UTC offset, as a snapshot stores it."""
+    offset = at.utcoffset()
+    assert offset is not None, "a step's time carries its offset"
+    return at.astimezone(_fixed(offset))
+
+
+def plan_steps(
+    sources: Sequence[Source], fired: Iterable[datetime], deviations: Deviations
+) -> tuple[Step, ...]:
+    """Plan every step: hosts in turn, a minute apart or, for many hosts, within the hour.
+
+    Args:
+        fired: instants of the coordinator's timer, in the schedule's zone, ascending.
+    """
+    spacing = min(timedelta(minutes=1), timedelta(hours=1) / max(len(sources), 1))
+    return tuple(_plan_step(sources, at, deviations, spacing) for at in fired)
+
+
+def _plan_step(sources: Sequence[Source], at: datetime, deviations: Deviations, spacing: timedelta) -> Step:
+    day = at.date()
+    names = tuple(source.host for source in sources)
+    if any(day in days for days in deviations.missed):
+        return Step(at, (), names, ran=False)
+    down = {host for host, days in deviations.down if day in days}
+    base = stored(at)
+    due = tuple(
+        _due(source, base + turn * spacing, deviations.changes)
+        for turn, source in enumerate(sources)
+        if source.host not in down
+    )
+    return Step(at, due, tuple(name for name in names if name in down))
+
+
+def _due(source: Source, taken_at: datetime, changes: Sequence[PathChange]) -> Snapshot:
+    paths = source.paths
+    for change in changes:
+        if change.host == source.host and change.first <= taken_at.date():
+            paths = change.paths
+    return Snapshot(f"{source.host}@{taken_at.isoformat(timespec='seconds')}", taken_at, source.host, paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a world made of a step.
+
+    Attributes:
+        created: the snapshots that now exist.
+        groups: the decision on every group that exists after forget ran; none where it did not.
+        duration_s: how long the cycle took, in real seconds, where commands really ran.
+        repository_bytes: the repository's size afterwards, where there is one.
+        findings: what went wrong in the step itself, and where the world disagreed with the model.
+        compared: decisions compared with the model's, and how many agreed.
+    """
+
+    step: Step
+    created: tuple[Snapshot, ...]
+    groups: tuple[GroupDecision, ...]
+    findings: tuple[Finding, ...] = ()
+    duration_s: float | None = None
+    repository_bytes: int | None = None
+    compared: int = 0
+    agreed: int = 0
+
+
+class World(Protocol):
+    """A place in which a coordinator runs its cycle."""
+
+    def seed(self, snapshots: Sequence[Snapshot]) -> None:
+        """Begin with these snapshots instead of none."""
+        ...
+
+    def run(self, step: Step) -> Outcome:
+        """Run one step: the backups, forget, prune, sync."""
+        ...
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Return what exists now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A step as the proof remembers it: what came, what went and for which reason it had stayed."""
+
+    step: Step
+    created: tuple[Snapshot, ...]
+    removed: tuple[tuple[Snapshot, tuple[str, ...]], ...]
+    kept: int
+    findings: tuple[Finding, ...]
+    duration_s: float | None
+    repository_bytes: int | None
+
+
+@dataclass(slots=True)
+class History:
+    """One group so far: the last decision on it, and when snapshots came."""
+
+    decision: GroupDecision | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    worst_gap: timedelta = timedelta()
+
+
+@dataclass(slots=True)
+class Following:
+    """What is known of a timeline so far. `follow` alone writes it."""
+
+    records: list[Record] = field(default_factory=list)
+    groups: dict[GroupKey, History] = field(default_factory=dict)
+    compared: int = 0
+    agreed: int = 0
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the findings of every step, in order."""
+        return tuple(finding for record in self.records for finding in record.findings)
+
+    def survivors(self) -> tuple[GroupDecision, ...]:
+        """Return the last decision on every group that still has snapshots, by key."""
+        decisions = [known.decision for _, known in sorted(self.groups.items())]
+        return tuple(decision for decision in decisions if decision and decision.keep)
+
+
+def follow(outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[str]) -> Iterator[Following]:
+    """Follow a timeline, checking every step; yield the state after each (one object, growing)."""
+    state = Following()
+    for outcome in outcomes:
+        arrived: dict[GroupKey, Snapshot] = {}
+        for snapshot in outcome.created:
+            key = group_key(snapshot, group_by)
+            arrived[key] = snapshot
+            promises.record(key, snapshot)
+            _note_arrival(state.groups.setdefault(key, History()), snapshot.taken_at)
+        findings = list(outcome.findings)
+        removed: list[tuple[Snapshot, tuple[str, ...]]] = []
+        for group in outcome.groups:
+            history = state.groups[group.key]
+            known = history.decision
+            newest = arrived.get(group.key) or (known.keep[0] if known and known.keep else None)
+            findings += promises.check(newest, group)
+            removed += ((snapshot, _last_reasons(known, snapshot)) for snapshot in group.remove)
+            history.decision = group
+        state.compared += outcome.compared
+        state.agreed += outcome.agreed
+        state.records.append(_record(outcome, tuple(removed), tuple(findings), state))
+        yield state
+
+
+def _record(
+    outcome: Outcome,
+    removed: tuple[tuple[Snapshot, tuple[str, ...]], ...],
+    findings: tuple[Finding, ...],
+    state: Following,
+) -> Record:
+    known = state.records[-1].kept if state.records else 0
+    return Record(
+        outcome.step,
+        outcome.created,
+        removed,
+        known + len(outcome.created) - len(removed),
+        findings,
+        outcome.duration_s,
+        outcome.repository_bytes,
+    )
+
+
+def _note_arrival(history: History, taken_at: datetime) -> None:
+    if history.last_at is None:
+        history.first_at = history.last_at = taken_at
+    else:
+        history.worst_gap = max(history.worst_gap, taken_at - history.last_at)
+        history.last_at = max(history.last_at, taken_at)
+
+
+def _last_reasons(known: GroupDecision | None, snapshot: Snapshot) -> tuple[str, ...]:
+    # From the old end: what forget removes is seldom new.
+    if known is not None:
+        for kept, reasons in zip(reversed(known.keep), reversed(known.reasons), strict=True):
+            if kept is snapshot or kept.id == snapshot.id:
+                return reasons
+    return ()

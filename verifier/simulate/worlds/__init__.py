@@ -1,0 +1,1 @@
+"""The worlds in which a timeline can run: the model, real decisions, the real cycle."""

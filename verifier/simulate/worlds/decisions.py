@@ -1,0 +1,122 @@
+"""The world of real decisions: real snapshot files, and the real `restic forget` asked every day.
+
+Nothing is backed up: the snapshot files are forged, which restic cannot tell. Every decision is
+the binary's, and is compared with the model's, group by group, reasons included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from verifier.core.decision import Decision, GroupDecision, differences
+from verifier.core.errors import ResticFailed
+from verifier.core.finding import Finding
+from verifier.core.snapshot import Snapshot
+from verifier.simulate.forge import Forge
+from verifier.simulate.timeline import Outcome, Step
+from verifier.simulate.worlds.model import ModelWorld
+
+Ask = Callable[[], Decision]
+"""Run `restic forget --dry-run` on the world's repository."""
+
+
+class DecisionsWorld:
+    """A forged repository in which the real forget decides.
+
+    Args:
+        forge: writes the snapshot files.
+        ask: asks the binary about that repository.
+        model: the model's twin of this world; it follows the binary after a disagreement, so that
+            each difference is told once.
+    """
+
+    def __init__(self, forge: Forge, ask: Ask, model: ModelWorld) -> None:
+        self._forge = forge
+        self._ask = ask
+        self._model = model
+        self._files: dict[str, Snapshot] = {}
+
+    def seed(self, snapshots: Sequence[Snapshot]) -> None:
+        """Begin with these snapshots instead of none."""
+        self._files = {}
+        self._forge.replace_all(())
+        self._write(snapshots)
+        self._model.seed(snapshots)
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Return what exists now."""
+        return tuple(self._files.values())
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """Return the existing snapshots; forged ones have no content of their own."""
+        return {snapshot.id: snapshot.id for snapshot in self._files.values()}
+
+    def run(self, step: Step) -> Outcome:
+        """Write the step's snapshot files, ask the binary, compare, remove what it removes."""
+        if not step.ran:
+            return Outcome(step, (), ())
+        self._write(step.due)
+        predicted = self._model.run(step)
+        try:
+            decision = self._named(self._ask())
+        except ResticFailed as error:
+            return self._refused(step, predicted, error)
+        expected = Decision(predicted.groups)
+        differing = differences(expected, decision)
+        findings = tuple(_disagreement(step, key, expected, decision) for key in differing)
+        gone = {snapshot.id for snapshot in decision.removed()}
+        files = [file for file, snapshot in self._files.items() if snapshot.id in gone]
+        self._forge.remove(files)
+        for file in files:
+            del self._files[file]
+        if differing:
+            self._model.seed(self.snapshots())
+        compared = max(len(decision.groups), len(predicted.groups))
+        return Outcome(
+            step,
+            step.due,
+            decision.groups,
+            (*predicted.findings, *findings),
+            compared=compared,
+            agreed=compared - len(differing),
+        )
+
+    def _write(self, snapshots: Sequence[Snapshot]) -> None:
+        named = {snapshot.id: snapshot for snapshot in snapshots}
+        files = self._forge.write(snapshots)
+        self._files.update({file: named[name] for name, file in files.items()})
+
+    def _named(self, decision: Decision) -> Decision:
+        return replace(decision, groups=tuple(map(self._named_group, decision.groups)))
+
+    def _named_group(self, group: GroupDecision) -> GroupDecision:
+        keep = tuple(self._files[s.id] for s in group.keep)
+        return replace(group, keep=keep, remove=tuple(self._files[s.id] for s in group.remove))
+
+    def _refused(self, step: Step, predicted: Outcome, error: ResticFailed) -> Outcome:
+        agreed = any(f.kind == "forget-refused" for f in predicted.findings) and "refusing" in error.last_lines
+        findings = predicted.findings
+        if not agreed:
+            detail = f"restic forget failed where the model does not expect it: {error.last_lines}"
+            findings = (*findings, Finding("disagreement", step.at.date().isoformat(), detail))
+            self._model.seed(self.snapshots())
+        compared = len(predicted.groups)
+        return Outcome(step, step.due, predicted.groups, findings, compared=compared, agreed=compared * agreed)
+
+
+def _disagreement(step: Step, key: object, model: Decision, binary: Decision) -> Finding:
+    def kept(decision: Decision) -> list[str]:
+        group = next((g for g in decision.groups if g.key == key), None)
+        if group is None:
+            return []
+        return [f"{s.taken_at.isoformat()} {', '.join(why)}" for s, why in zip(group.keep, group.reasons, strict=True)]
+
+    ours, theirs = kept(model), kept(binary)
+    only_model = [line for line in ours if line not in theirs]
+    only_binary = [line for line in theirs if line not in ours]
+    detail = (
+        f"on {step.at.date()} the model keeps {len(ours)} and restic {len(theirs)}; "
+        f"only the model: {'; '.join(only_model[:2]) or 'none'}; only restic: {'; '.join(only_binary[:2]) or 'none'}"
+    )
+    return Finding("disagreement", str(key), detail, {"model": only_model[:20], "restic": only_binary[:20]})

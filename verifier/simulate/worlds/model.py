@@ -1,0 +1,77 @@
+"""The world as the retention model sees it: nothing but arithmetic, thousands of days a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from verifier.core.decision import GroupDecision, GroupKey
+from verifier.core.finding import Finding
+from verifier.core.policy import Policy
+from verifier.core.snapshot import Snapshot
+from verifier.retention.decide import Forget, group_key, newest_first, refusal
+from verifier.retention.rules import Rules
+from verifier.simulate.timeline import Outcome, Step
+
+
+class ModelWorld:
+    """A repository of which only the snapshot list exists.
+
+    Args:
+        zone: TZ of the forgetting process.
+    """
+
+    def __init__(self, policy: Policy, rules: Rules, zone: tzinfo, group_by: Sequence[str]) -> None:
+        self._policy = policy
+        self._rules = rules
+        self._forget = Forget(policy, rules, zone)
+        self._group_by = group_by
+        self._groups: dict[GroupKey, tuple[Snapshot, ...]] = {}
+
+    def seed(self, snapshots: Sequence[Snapshot]) -> None:
+        """Begin with these snapshots instead of none."""
+        self._groups = {}
+        for snapshot in newest_first(snapshots):
+            key = group_key(snapshot, self._group_by)
+            self._groups[key] = (*self._groups.get(key, ()), snapshot)
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Return what exists now."""
+        return tuple(snapshot for group in self._groups.values() for snapshot in group)
+
+    def run(self, step: Step) -> Outcome:
+        """Add the step's snapshots and forget."""
+        if not step.ran:
+            return Outcome(step, (), ())
+        for snapshot in step.due:
+            key = group_key(snapshot, self._group_by)
+            self._groups[key] = _inserted(snapshot, self._groups.get(key, ()))
+        now = step.forget_at
+        groups = tuple(
+            self._forget.decide(key, snapshots, now) for key, snapshots in self._groups.items()
+        )
+        refused = refusal(groups, self._policy, self._rules)
+        if refused:
+            finding = Finding("forget-refused", step.at.date().isoformat(), f"restic forget stops: {refused}")
+            return Outcome(step, step.due, tuple(map(_untouched, groups)), (finding,))
+        self._groups = {group.key: group.keep for group in groups if group.keep}
+        return Outcome(step, step.due, groups, tuple(_wiped(groups)))
+
+
+def _inserted(snapshot: Snapshot, group: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+    if not group or group[0].taken_at <= snapshot.taken_at:
+        return (snapshot, *group)
+    return newest_first((snapshot, *group))
+
+
+def _untouched(group: GroupDecision) -> GroupDecision:
+    everything = newest_first((*group.keep, *group.remove))
+    return GroupDecision(group.key, everything, ((),) * len(everything), ())
+
+
+def _wiped(groups: Sequence[GroupDecision]) -> list[Finding]:
+    return [
+        Finding("group-wiped", str(group.key), f"forget removes all {len(group.remove)} snapshots of the group")
+        for group in groups
+        if not group.keep
+    ]
