@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from verifier.core.decision import Decision, GroupDecision, differences
-from verifier.core.errors import ResticFailed
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.simulate.forge import Forge
@@ -58,10 +57,9 @@ class DecisionsWorld:
             return Outcome(step, (), ())
         self._write(step.due)
         predicted = self._model.run(step)
-        try:
-            decision = self._named(self._ask())
-        except ResticFailed as error:
-            return self._refused(step, predicted, error)
+        decision = self._named(self._ask())
+        if decision.refused:
+            return self._refused(step, predicted, decision.refused)
         expected = Decision(predicted.groups)
         differing = differences(expected, decision)
         findings = tuple(_disagreement(step, key, expected, decision) for key in differing)
@@ -94,11 +92,11 @@ class DecisionsWorld:
         keep = tuple(self._files[s.id] for s in group.keep)
         return replace(group, keep=keep, remove=tuple(self._files[s.id] for s in group.remove))
 
-    def _refused(self, step: Step, predicted: Outcome, error: ResticFailed) -> Outcome:
-        agreed = any(f.kind == "forget-refused" for f in predicted.findings) and "refusing" in error.last_lines
+    def _refused(self, step: Step, predicted: Outcome, refused: str) -> Outcome:
+        agreed = any(f.kind == "forget-refused" for f in predicted.findings)
         findings = predicted.findings
         if not agreed:
-            detail = f"restic forget failed where the model does not expect it: {error.last_lines}"
+            detail = f"restic forget stops where the model does not expect it: {refused}"
             findings = (*findings, Finding("disagreement", step.at.date().isoformat(), detail))
             self._model.seed(self.snapshots())
         compared = len(predicted.groups)

@@ -1,0 +1,122 @@
+"""Benchmarks as ratios against a peer measured in the same run; `ci/bench [NAME...]` runs some.
+
+The peer of `simulate` is the loop that a user would write with stock restic: for every day one
+`backup --time` a host, `forget`, `prune`. Ten days of it are run and extrapolated to 400.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+VERIFY = str(ROOT / ".venv" / "bin" / "restic-verify")
+PYTHON = str(ROOT / ".venv" / "bin" / "python")
+KEEP = ("--keep-daily=30", "--keep-weekly=5", "--keep-monthly=12", "--keep-yearly=10")
+LOOP_DAYS = 10
+DAYS = 400
+
+
+def wall(*argv: str, runs: int = 1, env: dict[str, str] | None = None) -> float:
+    """Return the least wall time of a command, in seconds."""
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+        times.append(time.perf_counter() - begun)
+    return min(times)
+
+
+def say(name: str, measured: str, ratio: float, wanted: str, met: bool) -> None:
+    """Print one line of the table."""
+    print(f"{name:<34} {measured:<46} {ratio:>8.2f}   {wanted:<22} {'met' if met else 'NOT MET'}", flush=True)
+
+
+def stock_loop_s() -> float:
+    """Return the seconds that 400 days of three hosts take with stock restic, extrapolated."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        env = {**os.environ, "RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": str(folder / "cache")}
+        restic = ("restic", "-q", "-r", str(folder / "repository"))
+        subprocess.run([*restic, "init"], check=True, env=env, stdout=subprocess.DEVNULL)
+        hosts = [folder / host for host in ("web1", "db1", "mail1")]
+        for host in hosts:
+            host.mkdir()
+            for number in range(16):
+                (host / f"file-{number}").write_bytes(os.urandom(4_000))
+        begun = time.perf_counter()
+        for day in range(LOOP_DAYS):
+            at = (datetime(2024, 1, 1, 4) + timedelta(days=day)).strftime("%Y-%m-%d %H:%M:%S")
+            for host in hosts:
+                (host / "file-0").write_bytes(os.urandom(4_000))
+                subprocess.run([*restic, "backup", "--host", host.name, "--time", at, str(host)], check=True, env=env)
+            subprocess.run([*restic, "forget", *KEEP], check=True, env=env, stdout=subprocess.DEVNULL)
+            subprocess.run([*restic, "prune"], check=True, env=env, stdout=subprocess.DEVNULL)
+        return (time.perf_counter() - begun) / LOOP_DAYS * DAYS
+
+
+def bench_help() -> None:
+    """`restic-verify --help` against the interpreter's own start."""
+    start, shown = wall(PYTHON, "-c", "pass", runs=7), wall(VERIFY, "--help", runs=7)
+    say("--help / python start", f"{shown * 1000:.0f} ms / {start * 1000:.0f} ms", shown / start, "at most 4", shown / start <= 4)
+
+
+def bench_model() -> None:
+    """The model: 400 days of 3 hosts, ten years of 50, and how the cost grows."""
+    simulate = (VERIFY, "simulate", "--fidelity", "model", "--days")
+    short = wall(*simulate, "400", runs=3)
+    say("model 400 days x 3 hosts", f"{short:.2f} s in all", short, "under 1 s", short < 1)
+    long = wall(*simulate, "3650", "--hosts", "50")
+    say("model 10 years x 50 hosts", f"{long:.2f} s in all", long, "under 10 s", long < 10)
+    half = wall(*simulate, "1825", "--hosts", "50")
+    growth = (long - short) / (half - short)
+    say("model 10 years / 5 years", f"{long:.2f} s / {half:.2f} s", growth, "about 2 (linear)", growth < 2.6)
+
+
+def bench_decisions() -> None:
+    """Every decision by the real forget, against the stock loop."""
+    loop = stock_loop_s()
+    ours = wall(VERIFY, "simulate", "--days", str(DAYS))
+    measured = f"{loop:.0f} s (extrapolated) / {ours:.1f} s"
+    say("stock loop / decisions, 400 days", measured, loop / ours, "at least 40", loop / ours >= 40)
+
+
+def bench_cycle() -> None:
+    """The production scripts with every command real, in sequence and in segments."""
+    loop = stock_loop_s()
+    days = 40
+    sequence = wall(VERIFY, "simulate", "--fidelity", "cycle", "--days", str(days), "--segments", "1") / days * DAYS
+    measured = f"{loop:.0f} s / {sequence:.0f} s (both extrapolated)"
+    say("stock loop / cycle in sequence", measured, loop / sequence, "at least 2", loop / sequence >= 2)
+    parallel = wall(VERIFY, "simulate", "--fidelity", "cycle", "--days", str(DAYS))
+    measured = f"{loop:.0f} s (extrapolated) / {parallel:.0f} s"
+    say("stock loop / cycle in segments", measured, loop / parallel, "at least 6", loop / parallel >= 6)
+
+
+BENCHES: dict[str, Callable[[], None]] = {
+    "help": bench_help,
+    "model": bench_model,
+    "decisions": bench_decisions,
+    "cycle": bench_cycle,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown or shutil.which("restic") is None:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHES)}" if unknown else "restic is missing")
+    print(f"{'what':<34} {'measured':<46} {'ratio':>8}   {'wanted':<22}")
+    for name in names or BENCHES:
+        BENCHES[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

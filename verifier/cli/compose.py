@@ -1,0 +1,235 @@
+"""Put a simulation together: configuration and command line to steps, rules and worlds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.cli.context import Context
+from verifier.cli.deviations import deviations, parse_day
+from verifier.cli.options import keep_options, parse_zone, positive
+from verifier.cli.programs import find_program, find_restic, local_host
+from verifier.config.defaults import defaults
+from verifier.config.load import load
+from verifier.config.models import DAYS_MAX, Config
+from verifier.config.policy import parse_keep
+from verifier.core.errors import UsageError
+from verifier.cycle.coordinator import fire_times
+from verifier.fleet.local import LocalHost
+from verifier.retention.decide import parse_group_by
+from verifier.retention.rules import NEWEST, release_text, rules_for
+from verifier.simulate.segments import Open, RealWorld
+from verifier.simulate.simulation import Simulation
+from verifier.simulate.timeline import Source, plan_steps
+
+HOSTS_MAX = 10_000
+SEGMENTS_MAX = 64
+_PASSWORD = "simulated"  # noqa: S105 - of a repository that lives for one simulation
+_SEGMENTS_PER_CORE = {"model": 1, "decisions": 1, "cycle": 3}
+"""A decision is work for a core; a cycle mostly waits for restic's locks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A simulation ready to run, and what the report says it is a function of.
+
+    Attributes:
+        restic: the program; empty for the model.
+        release: its release, or the one whose rules the model follows.
+    """
+
+    simulation: Simulation
+    config: Config
+    fidelity: str
+    host: LocalHost
+    restic: str
+    release: str
+    segments: int
+    inputs: dict[str, object]
+    environ: dict[str, str]
+
+    @property
+    def days(self) -> int:
+        """How many days are simulated."""
+        return self.config.simulate.days
+
+    @contextmanager
+    def worlds(self) -> Iterator[Open]:
+        """Give a function that makes the world of a segment; everything is gone afterwards.
+
+        Commands still running when the block is left by an error are ended first.
+        """
+        with tempfile.TemporaryDirectory(prefix="restic-verify-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            try:
+                yield self._open_decisions(folder) if self.fidelity == "decisions" else self._open_cycle(folder)
+            except BaseException:
+                self.host.end_all()
+                raise
+
+    def _open_decisions(self, folder: Path) -> Open:
+        from verifier.restic.binary import Restic
+        from verifier.restic.commands import Access
+        from verifier.simulate.forge import Forge, make_repository
+        from verifier.simulate.worlds.decisions import DecisionsWorld
+
+        make_repository(folder / "template", _PASSWORD, self.host, self.restic)
+        zone = self.config.schedule.timezone
+
+        @contextmanager
+        def open_world(number: int) -> Iterator[RealWorld]:
+            repository = folder / str(number)
+            shutil.copytree(folder / "template", repository)
+            access = Access(str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",))
+            restic = Restic(self.host, self.restic, access)
+            policy, group_by = self.simulation.policy, self.simulation.group_by
+            yield DecisionsWorld(
+                Forge(repository, _PASSWORD), lambda: restic.plan_forget(policy, group_by), self.simulation.model()
+            )
+
+        return open_world
+
+    def _open_cycle(self, folder: Path) -> Open:
+        from verifier.simulate.dataset import Dataset
+        from verifier.simulate.forge import make_repository
+        from verifier.simulate.worlds.cycle import CycleWorld, Programs
+
+        offsite = self.config.offsite
+        rclone = None
+        if offsite and offsite.method == "rclone-sync":
+            rclone = find_program("rclone", self.environ, package="rclone")
+        programs = Programs(self.restic, rclone)
+        make_repository(folder / "template", _PASSWORD, self.host, self.restic)
+
+        @contextmanager
+        def open_world(number: int) -> Iterator[RealWorld]:
+            yield CycleWorld(
+                folder / str(number),
+                folder / "template",
+                self.config,
+                password=_PASSWORD,
+                programs=programs,
+                host=self.host,
+                dataset=Dataset(self.config.simulate.seed),
+                model=self.simulation.model(),
+            )
+
+        return open_world
+
+
+def compose_simulation(options: argparse.Namespace, context: Context) -> Composition:
+    """Put a simulation together.
+
+    Raises:
+        UsageError: options or configuration contradict.
+        ToolMissing: the restic that is meant is not there.
+    """
+    config = _overridden(load(Path(options.config), context.environ) if options.config else defaults(), options)
+    host = local_host(context.environ, inherit=False)
+    restic, release = _restic(options, context, host)
+    simulate = config.simulate
+    deviating = deviations(options, simulate, {table.name for table in config.hosts})
+    fired = fire_times(config.times, config.zone, simulate.start, simulate.days)
+    steps = plan_steps([Source(table.name, tuple(table.include)) for table in config.hosts], fired, deviating)
+    if not steps:
+        raise UsageError("--at", "the timer fires on none of the simulated days", "simulate more days, or another time")
+    policy, group_by = config.policy(), config.group_by
+    cores = os.cpu_count() or 1
+    most = max(1, len(steps) // 10)
+    segments = (
+        positive("--segments", options.segments, most=SEGMENTS_MAX)
+        if options.segments
+        else min(cores * _SEGMENTS_PER_CORE[options.fidelity], most)
+    )
+    return Composition(
+        Simulation(steps, policy, rules_for(release), config.zone, group_by),
+        config,
+        options.fidelity,
+        host,
+        restic,
+        release,
+        segments,
+        {
+            "configuration": config.digest(),
+            "start": simulate.start.isoformat(),
+            "days": simulate.days,
+            "hosts": [table.name for table in config.hosts],
+            "schedule": [f"{at} {config.schedule.timezone}" for at in config.times],
+            "policy": str(policy),
+            "group_by": ",".join(group_by),
+            "rules": release,
+            "seed": simulate.seed,
+            "segments": segments if options.fidelity != "model" else 1,
+            "repository_key": "none" if options.fidelity == "model" else "low-cost test key (scrypt N=2)",
+            "missed": [f"{days.first}..{days.last}" for days in deviating.missed],
+            "down": [f"{name}@{days.first}..{days.last}" for name, days in deviating.down],
+            "path_changes": [f"{c.host}@{c.first}={','.join(c.paths)}" for c in deviating.changes],
+        },
+        dict(context.environ),
+    )
+
+
+def _restic(options: argparse.Namespace, context: Context, host: LocalHost) -> tuple[str, str]:
+    if options.fidelity != "model":
+        return find_restic(options.restic, context.environ, host)
+    if options.restic is None:
+        found = shutil.which("restic", path=context.environ.get("PATH"))
+        return ("", find_restic(None, context.environ, host)[1]) if found else ("", release_text(NEWEST))
+    if "/" in options.restic:
+        return "", find_restic(options.restic, context.environ, host)[1]
+    return "", rules_for(options.restic).release
+
+
+def _overridden(config: Config, options: argparse.Namespace) -> Config:
+    simulate: dict[str, object] = {}
+    if options.days is not None:
+        simulate["days"] = positive("--days", options.days, most=DAYS_MAX)
+    if options.start is not None:
+        simulate["start"] = parse_day("--start", options.start)
+    if options.seed is not None:
+        simulate["seed"] = positive("--seed", options.seed, most=(1 << 63) - 1)
+    update: dict[str, object] = {"simulate": config.simulate.model_copy(update=simulate)}
+    if options.at or options.timezone:
+        update["schedule"] = _schedule(config, options)
+    if options.hosts is not None:
+        count = positive("--hosts", options.hosts, most=HOSTS_MAX)
+        like = config.hosts[0]
+        update["hosts"] = tuple(like.model_copy(update={"name": f"host{n}", "address": None}) for n in range(1, count + 1))
+    keep = keep_options(options)
+    if keep or options.group_by is not None:
+        update["retention"] = _retention(config, keep, options.group_by)
+    return config.model_copy(update=update)
+
+
+def _schedule(config: Config, options: argparse.Namespace) -> object:
+    from datetime import time
+
+    times = config.schedule.times
+    if options.at:
+        try:
+            times = tuple(sorted({time.fromisoformat(at) for at in options.at}))
+        except ValueError as error:
+            raise UsageError("--at", f"{' '.join(options.at)}: {error}", "write a time of day as 04:00") from error
+    zone = str(parse_zone("--timezone", options.timezone)) if options.timezone else config.schedule.timezone
+    return config.schedule.model_copy(update={"times": times, "timezone": zone})
+
+
+def _retention(config: Config, keep: dict[str, object], group_by: str | None) -> object:
+    # As with restic itself, the options given are the whole policy: none of the file's rules remain.
+    update: dict[str, object] = {}
+    if keep:
+        if not parse_keep(keep):  # type: ignore[arg-type]
+            raise UsageError("--keep-*", "no rule keeps anything", "give at least one --keep-* option above 0")
+        fields = [name for name in type(config.retention).model_fields if name.startswith("keep_")]
+        update = dict.fromkeys(fields)
+        update |= {name.replace("-", "_"): value for name, value in keep.items()}
+    if group_by is not None:
+        parse_group_by(group_by)
+        update["group_by"] = group_by
+    return config.retention.model_copy(update=update)

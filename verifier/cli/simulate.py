@@ -1,0 +1,131 @@
+"""`restic-verify simulate`: a timeline of backups, and the proof of what survives."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from verifier.cli.context import Context
+from verifier.cli.finish import versions
+from verifier.cli.options import add_keep_options
+from verifier.core.errors import UsageError
+from verifier.core.report import Coverage, Report, conclude
+
+if TYPE_CHECKING:
+    from verifier.cli.compose import Composition
+    from verifier.simulate.simulation import Result
+
+FIDELITIES = ("model", "decisions", "cycle")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add("--days", metavar="N", help="days to simulate (default: 400, or as configured)")
+    add(
+        "--fidelity",
+        choices=FIDELITIES,
+        default="decisions",
+        help="model: arithmetic alone; decisions (default): the real `restic forget` decides every day; "
+        "cycle: the production scripts run, every restic command real",
+    )
+    add("--config", metavar="FILE", help="a verify.toml (default: three hosts, the production policy)")
+    add("--start", metavar="DATE", help="first day, as 2024-01-01")
+    add("--restic", metavar="VERSION|PATH", help="a release, or a program (default: the one on PATH)")
+    add("--seed", metavar="N", help="seed of the generated data")
+    add("--hosts", metavar="N", help="N hosts of the same kind instead of the configured ones")
+    add("--at", metavar="HH:MM", action="append", help="when the coordinator runs; repeat for several times a day")
+    add("--timezone", metavar="ZONE", help="zone of the schedule")
+    add("--segments", metavar="N", help="parts of the timeline that run side by side (default: by cores)")
+    add_keep_options(parser)
+    wrong = parser.add_argument_group("what does not go as scheduled (each may be repeated)")
+    add = wrong.add_argument
+    add("--miss", metavar="DATE[..DATE]", action="append", default=[], help="the coordinator does not run")
+    add("--down", metavar="HOST@DATE[..DATE]", action="append", default=[], help="a host cannot be reached")
+    add("--change-paths", metavar="HOST@DATE=PATH[,PATH]", action="append", default=[], help="a host backs up other paths")
+
+
+def run(options: argparse.Namespace, context: Context) -> Report:
+    """Simulate, and conclude."""
+    from verifier.cli.compose import compose_simulation
+    from verifier.simulate.simulation import run_model, run_real
+
+    started_at = context.clock.now()
+    composed = compose_simulation(options, context)
+    simulation = composed.simulation
+    with context.progress(len(simulation.steps), "days", f"simulate {options.fidelity}") as advance:
+        if options.fidelity == "model":
+            with _no_garbage_collection():
+                result = run_model(simulation, advance)
+        else:
+            _end_in_the_past(composed, started_at)
+            with composed.worlds() as open_world:
+                result = run_real(
+                    simulation, open_world, segments=composed.segments, workers=composed.segments, advance=advance
+                )
+    return _conclude(options, composed, result, started_at, context.clock.now())
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    # A timeline makes a million small objects and no cycle; looking for cycles doubles its cost.
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _end_in_the_past(composed: Composition, now: datetime) -> None:
+    last_at = composed.simulation.steps[-1].forget_at
+    if last_at < now:
+        return
+    latest_start = (now - timedelta(days=composed.days + 1)).date()
+    raise UsageError(
+        "--start",
+        f"the last simulated day is {last_at.date()}, and real restic treats a snapshot dated after now otherwise",
+        f"begin on {latest_start} or earlier, or use --fidelity model",
+    )
+
+
+def _conclude(
+    options: argparse.Namespace, composed: Composition, result: Result, started_at: datetime, finished_at: datetime
+) -> Report:
+    from verifier.simulate.proof import summary_figures, timeline_section
+
+    followed, tallies = result.followed, result.promises.tallies()
+    findings = (*result.seams, *followed.findings())
+    decisions = sum(tally.checked for tally in tallies[:1])
+    return conclude(
+        "simulate",
+        findings,
+        Coverage("decisions", followed.compared or decisions, followed.compared or decisions),
+        started_at=started_at,
+        finished_at=finished_at,
+        tool=versions(restic=composed.release),
+        inputs=composed.inputs,
+        measurements={
+            **summary_figures(followed, tallies),
+            "wall_s": round((finished_at - started_at).total_seconds(), 2),
+        },
+        sections={
+            "timeline": timeline_section(
+                composed.simulation,
+                result,
+                fidelity=options.fidelity,
+                days=composed.days,
+                with_steps=bool(options.json or options.report),
+                next_command=_next_command(options),
+            )
+        },
+    )
+
+
+def _next_command(options: argparse.Namespace) -> str:
+    above = {"model": "decisions", "decisions": "cycle"}.get(options.fidelity)
+    days = f" --days {options.days}" if options.days else ""
+    return f"restic-verify simulate{days} --fidelity {above}" if above else ""

@@ -1,0 +1,1 @@
+"""Real and controlled time for process trees."""

@@ -1,0 +1,213 @@
+"""The whole repository: what is damaged, which files of which snapshots are lost by it, and what
+lies there that no snapshot needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from verifier.core.snapshot import Snapshot
+from verifier.reader.contents import check_packs
+from verifier.reader.damage import Damage
+from verifier.reader.pack import Blob
+from verifier.reader.repository import Repository
+from verifier.reader.storage import file_id
+from verifier.reader.walk import Nodes, fold
+
+MAX_LISTED = 1_000_000
+"""Lost files listed by one verification: beyond it a list helps nobody and fills the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostFile:
+    """One path of one snapshot that cannot be restored; a directory stands for all below it."""
+
+    snapshot: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What a verification looked at, and what it saw.
+
+    Attributes:
+        blob_count: blobs whose content was read from a pack and checked; without `read_data` the
+            tree blobs are read and counted in `tree_count` alone.
+        read_bytes: read from packs, as stored.
+        lost: what each damage takes; a damage that takes nothing is not in it.
+        listed_all: whether `lost` is complete, or ended at `MAX_LISTED`.
+    """
+
+    snapshot_count: int
+    tree_count: int
+    pack_count: int
+    blob_count: int
+    read_bytes: int
+    damages: tuple[Damage, ...]
+    lost: Mapping[Damage, tuple[LostFile, ...]]
+    listed_all: bool
+
+
+def verify(
+    repository: Repository, *, read_data: bool, executor: Executor | None = None
+) -> VerifyResult:
+    """Check all files, indexes, snapshots and trees, and that every blob they need is listed.
+
+    Args:
+        read_data: also read every pack from end to end.
+        executor: for reading packs in parallel.
+    """
+    checks = tuple(check_packs(repository, executor, read_data=read_data))
+    wounds = [wound for check in checks for wound in check.wounds]
+    damages = dict.fromkeys([*repository.damages(), *(damage for damage, _ in wounds)])
+    survey = _Survey(repository, _lost_blobs(repository, wounds))
+    lost, listed_all = _list_lost(repository, survey)
+    damages.update(dict.fromkeys(survey.found))
+    return VerifyResult(
+        snapshot_count=len(repository.snapshots()),
+        tree_count=len(survey.answers),
+        pack_count=len(checks),
+        blob_count=sum(check.blob_count for check in checks),
+        read_bytes=sum(check.read_bytes for check in checks),
+        damages=tuple(damages),
+        lost=lost,
+        listed_all=listed_all,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """What a repository holds that no snapshot needs.
+
+    Empty after `prune --max-unused 0`; by default prune leaves up to 5 % of unused data.
+
+    Attributes:
+        packs: pack files that no index lists.
+        damages: trees that could not be read; what they alone need is counted as unreachable.
+    """
+
+    blobs: tuple[Blob, ...]
+    packs: tuple[str, ...]
+    damages: tuple[Damage, ...]
+
+
+def unreachable(repository: Repository) -> Unreachable:
+    """Find the blobs in the index that no snapshot reaches, and the packs that no index lists."""
+    reached: set[str] = set()
+    damages: list[Damage] = []
+
+    def combine(tree_id: str, nodes: Nodes | Damage, _: Mapping[str, None]) -> None:
+        reached.add(tree_id)
+        if isinstance(nodes, Damage):
+            damages.append(nodes)
+        else:
+            reached.update(blob_id for node in nodes for blob_id in node.content)
+
+    answers: dict[str, None] = {}
+    for snapshot in repository.snapshots():
+        fold(repository.tree, snapshot.tree, combine, answers)
+    listed = set(repository.index.packs)
+    packs = (file_id(name) for name in repository.storage.list("data"))
+    return Unreachable(
+        tuple(blob for blob in repository.blobs() if blob.id not in reached),
+        tuple(pack for pack in packs if pack not in listed),
+        tuple(damages),
+    )
+
+
+class _Survey:
+    """Which trees have something lost below them. Read bottom-up, each tree once."""
+
+    def __init__(self, repository: Repository, lost: dict[str, tuple[Damage, ...]]) -> None:
+        self.repository = repository
+        self.lost = lost
+        self.found: list[Damage] = []
+        self.answers: dict[str, bool] = {}
+        # What a damaged index file listed is missed as blobs that no index lists.
+        index = (d for d in repository.damages() if d.file.startswith("index/"))
+        self._damaged_index = tuple(index)
+
+    def wounded(self, snapshot: Snapshot) -> bool:
+        """Tell whether anything of a snapshot is lost."""
+        return fold(self._read, snapshot.tree, self._combine, self.answers)
+
+    def _read(self, tree_id: str) -> Nodes | Damage:
+        known = self.lost.get(tree_id)
+        return known[0] if known else self.repository.tree(tree_id)
+
+    def _combine(self, tree_id: str, nodes: Nodes | Damage, below: Mapping[str, bool]) -> bool:
+        if isinstance(nodes, Damage):
+            self._miss(tree_id, nodes)
+            return True
+        wounded = False
+        for node in nodes:
+            for blob_id in node.content:
+                if blob_id not in self.lost and blob_id not in self.repository.index:
+                    self._miss(blob_id, Damage("index", 0, blob_id, "lists no such blob"))
+                wounded = wounded or blob_id in self.lost
+            wounded = wounded or bool(node.subtree and below[node.subtree])
+        return wounded
+
+    def _miss(self, blob_id: str, damage: Damage) -> None:
+        if blob_id in self.lost:
+            return
+        unlisted = blob_id not in self.repository.index
+        self.lost[blob_id] = (self._damaged_index if unlisted else ()) or (damage,)
+        self.found += self.lost[blob_id]
+
+
+def _lost_blobs(
+    repository: Repository, wounds: list[tuple[Damage, tuple[str, ...]]]
+) -> dict[str, tuple[Damage, ...]]:
+    # A blob is lost when every one of its copies is.
+    taken: dict[str, list[Damage]] = {}
+    for damage, blob_ids in wounds:
+        for blob_id in blob_ids:
+            taken.setdefault(blob_id, []).append(damage)
+    return {
+        blob_id: tuple(damages)
+        for blob_id, damages in taken.items()
+        if len(damages) >= len(repository.index.find(blob_id))
+    }
+
+
+def _list_lost(
+    repository: Repository, survey: _Survey
+) -> tuple[dict[Damage, tuple[LostFile, ...]], bool]:
+    lost: dict[Damage, list[LostFile]] = {}
+    count = 0
+    for damage in repository.damages():
+        if damage.file.startswith("snapshots/"):
+            lost[damage] = [LostFile(file_id(damage.file), "/")]
+    for snapshot in repository.snapshots():
+        for damage, path in _losses(repository, survey, snapshot):
+            if count == MAX_LISTED:
+                return {damage: tuple(files) for damage, files in lost.items()}, False
+            lost.setdefault(damage, []).append(LostFile(snapshot.id, path))
+            count += 1
+    return {damage: tuple(files) for damage, files in lost.items()}, True
+
+
+def _losses(
+    repository: Repository, survey: _Survey, snapshot: Snapshot
+) -> Iterator[tuple[Damage, str]]:
+    if isinstance(repository.config, Damage):
+        # restic restores nothing without it, however sound the data is.
+        yield repository.config, "/"
+    if not survey.wounded(snapshot):
+        return
+    due = [("", snapshot.tree)]
+    while due:
+        path, tree_id = due.pop()
+        if tree_id in survey.lost:
+            yield from ((damage, path or "/") for damage in survey.lost[tree_id])
+            continue
+        nodes = repository.tree(tree_id)
+        for node in () if isinstance(nodes, Damage) else nodes:
+            here = f"{path}/{node.name}"
+            taken = [d for blob_id in node.content for d in survey.lost.get(blob_id, ())]
+            yield from ((damage, here) for damage in dict.fromkeys(taken))
+            if node.subtree and survey.answers[node.subtree]:
+                due.append((here, node.subtree))
