@@ -39,7 +39,7 @@ def _civil_times(times: Sequence[str], start: date, days: int) -> list[datetime]
     fired: list[datetime] = []
     timer = schedule.Scheduler()
     with freezegun.freeze_time(midnight - timedelta(seconds=1)) as clock:
-        for at in times:
+        for at in sorted(set(times)):
             timer.every().day.at(at).do(lambda: fired.append(clock.time_to_freeze))
         end = midnight + timedelta(days=days)
         while (due := timer.next_run) is not None and due < end:

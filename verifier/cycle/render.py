@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -45,15 +46,17 @@ def render(config: Config) -> Mapping[str, File]:
 
 def _coordinator(config: Config) -> dict[str, File]:
     unit = f"etc/systemd/system/{config.coordinator.log_service}"
-    timer = {"times": config.times, "timezone": config.schedule.timezone}
+    service = _text("run-backups.service", coordinator=config.coordinator, hosts=config.hosts)
+    timer = _text(
+        "run-backups.timer",
+        coordinator=config.coordinator,
+        times=config.times,
+        timezone=config.schedule.timezone,
+    )
     return {
         "usr/local/bin/run-backups": File(_run_backups(config), SCRIPT),
-        f"{unit}.service": File(
-            _text("run-backups.service", coordinator=config.coordinator), SETTINGS
-        ),
-        f"{unit}.timer": File(
-            _text("run-backups.timer", coordinator=config.coordinator, **timer), SETTINGS
-        ),
+        f"{unit}.service": File(service, SETTINGS),
+        f"{unit}.timer": File(timer, SETTINGS),
     }
 
 
@@ -95,6 +98,11 @@ def _host(config: Config, host: HostTable) -> dict[str, File]:
 
 
 def _text(template: str, **values: object) -> str:
+    return _environment().get_template(f"{template}.j2").render(values)
+
+
+@cache
+def _environment() -> Environment:
     # Shell scripts and units, not HTML: the `sh` filter is the escaping here.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -105,4 +113,4 @@ def _text(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["sh"] = shlex.quote
-    return environment.get_template(f"{template}.j2").render(values)
+    return environment

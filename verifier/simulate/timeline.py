@@ -226,7 +226,7 @@ def follow(outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[s
         findings = list(outcome.findings)
         removed: list[tuple[Snapshot, tuple[str, ...]]] = []
         for group in outcome.groups:
-            history = state.groups[group.key]
+            history = state.groups.setdefault(group.key, History())
             known = history.decision
             newest = arrived.get(group.key) or (known.keep[0] if known and known.keep else None)
             findings += promises.check(newest, group)

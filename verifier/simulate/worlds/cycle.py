@@ -22,7 +22,7 @@ from verifier.core.errors import CannotVerify
 from verifier.core.finding import Finding
 from verifier.core.host import Command, Completed, Host
 from verifier.core.snapshot import Snapshot
-from verifier.cycle.render import INCLUDE_FILE, render
+from verifier.cycle.render import render
 from verifier.reader.damage import Damage
 from verifier.reader.digest import Digests
 from verifier.reader.repository import Repository, open_repository
@@ -32,6 +32,8 @@ from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
 
 _SHIMS = Path(__file__).parents[1] / "shims"
+_CYCLE_SCRIPT = "/usr/local/bin/run-backups"
+_HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
 CHECK_EVERY_DAYS = 7
 """How often the repository is read without restic; the segments' seams are read besides."""
@@ -82,6 +84,7 @@ class CycleWorld:
         self._dataset = dataset
         self._model = model
         self._files: dict[str, Snapshot] = {}
+        self._include: dict[str, tuple[str, ...]] = {table.name: () for table in config.hosts}
         self.checked = 0
         self._install(template)
 
@@ -93,9 +96,8 @@ class CycleWorld:
         key = self._folder / "keys" / "password"
         key.touch(mode=0o600)
         key.write_text(self._password)
-        roots = {host.name: str(self._folder / "hosts" / host.name) for host in self._config.hosts}
-        for name, file in render(self._config, roots=roots).items():
-            _write_program(self._folder / "hosts" / name, file.text, file.mode)
+        for name, file in render(self._config).items():
+            _write_program(self._folder / name, file.text, file.mode)
         for name in ("ssh", "restic"):
             _write_program(self._folder / "bin" / name, (_SHIMS / f"{name}.sh").read_text(), 0o755)
         (self._folder / "bin" / "real-restic").symlink_to(self._programs.restic)
@@ -116,7 +118,7 @@ class CycleWorld:
     def _seed_host(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:
             self._prepare(snapshot)
-            command = ("ssh", f"restic@{snapshot.host}", "/usr/local/bin/backup-restic")
+            command = (f"{self._folder}/bin/ssh", f"restic@{snapshot.host}", _HOST_SCRIPT)
             done = self._run(command, RESTIC_PASSWORD=self._password)
             if done.status != 0:
                 raise CannotVerify(snapshot.id, f"cannot be made: {done.last_lines()}", "run with --segments 1")
@@ -144,7 +146,7 @@ class CycleWorld:
             self._prepare(snapshot)
         for name in step.missed:
             (self._folder / "down" / name).touch()
-        done = self._run((f"{self._folder}/hosts/{self._config.coordinator.name}/usr/local/bin/run-backups",))
+        done = self._run((f"{self._folder}/coordinator{_CYCLE_SCRIPT}",))
         for name in step.missed:
             (self._folder / "down" / name).unlink()
         predicted = self._model.run(step)
@@ -166,10 +168,19 @@ class CycleWorld:
     def _prepare(self, snapshot: Snapshot) -> None:
         root = self._folder / "hosts" / snapshot.host
         self._dataset.write(root, snapshot.host, snapshot.paths, snapshot.taken_at.date())
-        include = "".join(f"{root}{path}\n" for path in snapshot.paths)
-        (root / INCLUDE_FILE.lstrip("/")).write_text(include)
+        self._install_script(snapshot.host, snapshot.paths)
         at = snapshot.taken_at.strftime("%Y-%m-%d %H:%M:%S")
         (self._folder / "time" / snapshot.host).write_text(at)
+
+    def _install_script(self, name: str, paths: tuple[str, ...]) -> None:
+        # The path list stands in the host's script: another list is another script.
+        if self._include[name] == paths:
+            return
+        root = f"{self._folder}/hosts/{name}"
+        table = self._config.host(name).model_copy(update={"include": tuple(f"{root}{path}" for path in paths)})
+        file = render(self._config.model_copy(update={"hosts": (table,)}))[f"hosts/{name}{_HOST_SCRIPT}"]
+        _write_program(self._folder / "hosts" / name / _HOST_SCRIPT.lstrip("/"), file.text, file.mode)
+        self._include[name] = paths
 
     def _run(self, argv: tuple[str, ...], **env: str) -> Completed:
         base = {
@@ -293,7 +304,7 @@ def _failures(step: Step, done: Completed) -> Iterator[Finding]:
     stages = 0
     for line in done.stdout.decode(errors="replace").splitlines():
         found = _STAGE.fullmatch(line)
-        if found is None:
+        if found is None or found["name"] == "run":
             continue
         stages += 1
         if found["status"] != "0" and found["host"] not in step.missed:
