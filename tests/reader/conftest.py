@@ -144,7 +144,14 @@ def made_of(
     return make
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(
+    params=[
+        "v1",
+        "v2",
+        pytest.param("v2-max", marks=pytest.mark.heavy),
+        pytest.param("v2-off", marks=pytest.mark.heavy),
+    ]
+)
 def made(request: pytest.FixtureRequest, made_of: Callable[[str], Made]) -> Made:
     return made_of(request.param)
 

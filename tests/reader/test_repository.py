@@ -140,6 +140,7 @@ def test_folder_without_keys_is_an_error(tmp_path):
         open_repository(tmp_path, "any")
 
 
+@pytest.mark.heavy  # restic measures the machine before it makes a key
 def test_second_key_opens_as_well(tiny_copy, tmp_path):
     made = tiny_copy
     new = tmp_path / "new-password"

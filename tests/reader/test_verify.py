@@ -216,6 +216,66 @@ def test_deleted_index_shows_as_blobs_that_none_lists(copy_of):
     assert set(result.lost) == set(result.damages)
 
 
+def listing(blobs: list[Blob], pack_of: Callable[[Blob], str]) -> bytes:
+    """Return an index file's JSON that lists these blobs, each in the pack it is said to be in."""
+    packs: dict[str, list[dict[str, object]]] = {}
+    for b in blobs:
+        entry = {"id": b.id, "type": b.type, "offset": b.offset, "length": b.length}
+        plain = {"uncompressed_length": b.plain_length} if b.plain_length else {}
+        packs.setdefault(pack_of(b), []).append(entry | plain)
+    return json.dumps(
+        {"packs": [{"id": i, "blobs": listed} for i, listed in packs.items()]}
+    ).encode()
+
+
+def replace_index(made, store_sealed, message: bytes) -> None:
+    for index in (made.root / "index").iterdir():
+        index.unlink()
+    store_sealed(made, "index", message)
+
+
+def test_snapshot_under_another_name_is_found(copy_of):
+    made = copy_of()
+    name = first(made.root, "snapshots")
+    other = f"snapshots/{'0' * 64}"
+    (made.root / name).rename(made.root / other)
+    repository = open_repository(made.root, made.password)
+    (found,) = verify(repository, read_data=False).damages
+
+    assert other == found.file
+    assert len(repository.snapshots()) == 1
+
+
+def test_pack_under_another_name_is_found(copy_of, store_sealed):
+    made = copy_of()
+    repository = open_repository(made.root, made.password)
+    pack, other = big_blob(repository).pack, "0" * 64
+    replace_index(
+        made,
+        store_sealed,
+        listing(list(repository.blobs()), lambda b: other if b.pack == pack else b.pack),
+    )
+    (made.root / pack_name(other)).parent.mkdir(exist_ok=True)
+    (made.root / pack_name(pack)).rename(made.root / pack_name(other))
+    result = verify(open_repository(made.root, made.password), read_data=True)
+
+    assert [(pack_name(other), "")] == [(found.file, found.blob) for found in result.damages]
+    assert not result.lost
+
+
+def test_data_that_no_index_lists_takes_its_files(copy_of, store_sealed):
+    made = copy_of()
+    healthy = open_repository(made.root, made.password)
+    pack = big_blob(healthy).pack
+    kept = [blob for blob in healthy.blobs() if blob.pack != pack]
+    lost = users_of(healthy, in_pack(healthy, pack))
+    replace_index(made, store_sealed, listing(kept, lambda blob: blob.pack))
+    result = verify(open_repository(made.root, made.password), read_data=False)
+
+    assert {("index", "lists no such blob")} == {(d.file, d.what) for d in result.damages}
+    assert lost == {file for files in result.lost.values() for file in files}
+
+
 def test_pack_in_the_place_of_another_is_found(copy_of):
     made = copy_of()
     blob = big_blob(open_repository(made.root, made.password))
@@ -248,13 +308,7 @@ def test_blob_with_a_sound_copy_is_not_lost(copy_of, store_sealed):
     twin_id = hashlib.sha256(twin).hexdigest()
     (made.root / pack_name(twin_id)).parent.mkdir(exist_ok=True)
     (made.root / pack_name(twin_id)).write_bytes(twin)
-    listed = [
-        {"id": b.id, "type": b.type, "offset": b.offset, "length": b.length}
-        | ({"uncompressed_length": b.plain_length} if b.plain_length else {})
-        for b in blobs
-    ]
-    index = {"packs": [{"id": twin_id, "blobs": listed}]}
-    store_sealed(made, "index", json.dumps(index).encode())
+    store_sealed(made, "index", listing(blobs, lambda _: twin_id))
 
     assert not verify(open_repository(made.root, made.password), read_data=True).damages
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
@@ -46,15 +46,16 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     now = _now(options.now) if options.now else started_at
     zone = reader_zone(context.environ, options.timezone or source.timezone)
     snapshots = source.snapshots
-    if options.days_ahead is None:
-        days = 0
-        decision = decide(snapshots, source.policy, source.rules, now=now, zone=zone, group_by=source.group_by)
-    else:
-        days = positive("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
-        decision = forget_ahead(
-            snapshots, source.policy, source.rules, now=now, days=days, zone=zone, group_by=source.group_by
-        )
-    found = surprises(decision, source.policy, source.rules, now=now, reader_zone=zone)
+    days = 0 if options.days_ahead is None else positive("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
+    policy, rules, group_by = source.policy, source.rules, source.group_by
+    decision = decide(snapshots, policy, rules, now=now, zone=zone, group_by=group_by)
+    found = surprises(decision, policy, rules, now=now, reader_zone=zone)
+    if days:
+        # How the snapshots are dated is judged by today; everything else by what will be then.
+        dated = tuple(f for f in found if f.kind in {"future-snapshot", "back-dated"})
+        decision = forget_ahead(snapshots, policy, rules, now=now, days=days, zone=zone, group_by=group_by)
+        then = surprises(decision, policy, rules, now=now + timedelta(days=days), reader_zone=zone)
+        found = (*dated, *(f for f in then if f.kind not in {"future-snapshot", "back-dated"}))
     return conclude(
         "plan",
         found,

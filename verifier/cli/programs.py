@@ -51,9 +51,9 @@ def find_restic(wanted: str | None, environ: Mapping[str, str], host: Host) -> t
     path = shutil.which("restic", path=environ.get("PATH"))
     if path is not None and version(host, path) == wanted:
         return path, wanted
-    from verifier.cli.toolchain import toolchain
+    from verifier.cli.toolchain import open_toolchain
 
-    return str(toolchain(environ, host).provide(wanted)), wanted
+    return str(open_toolchain(environ).provide(wanted)), wanted
 
 
 def _is_release(text: str) -> bool:

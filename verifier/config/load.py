@@ -96,7 +96,9 @@ def _read(path: Path) -> str:
         line, found, cause = None, (error.strerror or "an error").lower(), error
     except ValueError as error:
         line, found, cause = None, str(error), error
-    raise ConfigError(str(path), "", line=line, found=found, expected=about, remedy=remedy) from cause
+    raise ConfigError(
+        str(path), "", line=line, found=found, expected=about, remedy=remedy
+    ) from cause
 
 
 def _not_toml(file: str, text: str, error: Exception) -> ConfigError:
@@ -143,7 +145,9 @@ def _problem(error: ErrorDetails) -> _Problem:
         variable = _FROM_ENVIRONMENT.get(key, "")
         remedy = f"add {key}" + (f", or set {variable}" if variable else "")
         return _Problem(location, "nothing", f"a value for {key}", remedy)
-    expected, remedy = _TYPES.get(error["type"], (error["msg"].lower(), "see docs/configuration.md"))
+    expected, remedy = _TYPES.get(
+        error["type"], (error["msg"].lower(), "see docs/configuration.md")
+    )
     return _Problem(location, _show(error["input"]), expected.format_map(context), remedy)
 
 
@@ -152,7 +156,9 @@ def _unknown(location: Location) -> _Problem:
     table = table_at(location[:-1])
     known = keys_of(table) if table else ()
     near = difflib.get_close_matches(key.replace("_", "-"), known, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else "remove it; docs/configuration.md has them all"
+    remedy = (
+        f"did you mean {near[0]!r}?" if near else "remove it; docs/configuration.md has them all"
+    )
     return _Problem(location, f"an unknown key {key!r}", f"one of {', '.join(known)}", remedy)
 
 
@@ -163,7 +169,9 @@ def _contradictions(config: Config) -> Iterator[_Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             where: Location = ("hosts", index, "name")
-            yield _Problem(where, f"{name!r} again", "a name of its own", "give every host another name")
+            yield _Problem(
+                where, f"{name!r} again", "a name of its own", "give every host another name"
+            )
     mentions = [(("simulate", "down", i), d.host) for i, d in enumerate(config.simulate.down)]
     mentions += [(("simulate", "paths", i), p.host) for i, p in enumerate(config.simulate.paths)]
     for table, host in mentions:

@@ -63,7 +63,8 @@ class _Scanner:
         self._skip_blank()
         self._at += 2 if array else 1
         location = self._last_elements(path[:-1]) + path[-1:]
-        self._note(location, start)
+        for length in range(1, len(location) + 1):
+            self._note(location[:length], start)
         if array:
             index = self._counts.get(location, 0)
             self._counts[location] = index + 1

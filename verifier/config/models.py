@@ -140,7 +140,7 @@ class Retention(Table):
         try:
             parse_group_by(value)
         except UsageError as error:
-            raise unfit("host, paths and tags by comma", error.message) from error
+            raise unfit("host, paths and tags by comma", error.remedy) from error
         return value
 
     @model_validator(mode="after")
@@ -208,7 +208,7 @@ class HostTable(Table):
 class Monthly(Table):
     """The monthly drill's scratch space."""
 
-    scratch: AbsolutePath = "/var/tmp/restic-verify"
+    scratch: AbsolutePath = "/var/tmp/restic-verify"  # noqa: S108 - the drill makes it its own
     scratch_budget: SizeBytes = 50 << 30
 
 

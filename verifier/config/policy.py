@@ -15,7 +15,9 @@ COUNT_MAX = 100_000
 SPAN_MAX_YEARS = 1_000
 SPAN_TEXT_MAX = 50
 
-RULES = {"keep-" + ("tag" if f.name == "tags" else f.name.replace("_", "-")): f for f in fields(Policy)}
+RULES = {
+    "keep-" + ("tag" if f.name == "tags" else f.name.replace("_", "-")): f for f in fields(Policy)
+}
 """Option without its dashes -> the field of Policy that it sets."""
 
 Value = str | int | list[str] | tuple[str, ...]

@@ -70,7 +70,9 @@ def _clock_time(value: Any) -> time:
         return value
     match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise unfit("a time of day from 00:00 to 23:59", 'write it with two digits each, as "04:00"')
+        raise unfit(
+            "a time of day from 00:00 to 23:59", 'write it with two digits each, as "04:00"'
+        )
     return time(int(match[1]), int(match[2]))
 
 
@@ -149,7 +151,9 @@ ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
 Day = Annotated[date, BeforeValidator(_day)]
 DayRange = Annotated[DateRange, BeforeValidator(_date_range)]
-Texts = Annotated[tuple[Text, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_distinct("pattern"))]
+Texts = Annotated[
+    tuple[Text, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_distinct("pattern"))
+]
 Paths = Annotated[
     tuple[AbsolutePath, ...],
     BeforeValidator(_tuple),

@@ -297,14 +297,18 @@ def _classify(
         kind = "corrupted" if content else "metadata"
         return kind, f"differs in {what}, though nothing says that it changed (judged by {by})"
     if content and mtime_kept and newer:
-        return "changed-mtime-kept", f"differs in {what} under an unchanged mtime; the ctime is newer"
+        return (
+            "changed-mtime-kept",
+            f"differs in {what} under an unchanged mtime; the ctime is newer",
+        )
     return "changed", f"changed in {what} since the backup (judged by {by})"
 
 
 def _content_differs(restored: Entry, observed: Entry) -> bool:
     if not restored.type == observed.type == "file":
         return False
-    assert restored.sha256 and observed.sha256, f"{observed.path!r} was not read"
+    assert restored.sha256, f"the restored {restored.path!r} was not read"
+    assert observed.sha256, f"the live {observed.path!r} was not read"
     return restored.sha256 != observed.sha256
 
 

@@ -28,7 +28,7 @@ class GroupKey:
         return self._hash
 
     def __str__(self) -> str:
-        parts = [self.host, ",".join(self.paths), f"[{','.join(self.tags)}]" if self.tags else ""]
+        parts = [self.host, ', '.join(self.paths), f"[{', '.join(self.tags)}]" if self.tags else ""]
         return " ".join(part for part in parts if part) or "(all snapshots)"
 
 

@@ -14,7 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
-def fire_times(times: Sequence[str], zone: ZoneInfo, start: date, days: int) -> tuple[datetime, ...]:
+def fire_times(
+    times: Sequence[str], zone: ZoneInfo, start: date, days: int
+) -> tuple[datetime, ...]:
     """Return every instant at which the timer fires, ascending, in the schedule's zone.
 
     A time that a change to summer time skips does not fire on that day; one that comes twice

@@ -93,7 +93,9 @@ def _host(config: Config, host: HostTable) -> dict[str, File]:
         "usr/local/sbin/permit-restic": File(permit, SCRIPT),
     }
     if not host.is_local:
-        found["etc/ssh/sshd_config.d/50-restic.conf"] = File(_text("sshd.conf", host=host), SETTINGS)
+        found["etc/ssh/sshd_config.d/50-restic.conf"] = File(
+            _text("sshd.conf", host=host), SETTINGS
+        )
     return found
 
 

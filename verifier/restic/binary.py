@@ -63,7 +63,8 @@ def run(host: Host, command: Command, *, timeout_s: float | None = None) -> Comp
     """Run restic; any status but 0 raises.
 
     Raises:
-        NoRepository, RepositoryLocked, WrongPassword, ResticFailed, NoSpace, ToolMissing: see there.
+        NoRepository, RepositoryLocked, WrongPassword, ResticFailed, NoSpace, ToolMissing:
+            as `failure` tells them apart.
         CannotVerify: as `Host.run` raises it.
     """
     done = host.run(command, timeout_s=timeout_s)
@@ -79,7 +80,9 @@ def failure(command: Command, done: Completed) -> CannotVerify:
     text = _masked(command, " / ".join(said[-3:])) or "nothing on its standard error"
     everything = "\n".join(said)
     if any(words in everything for words in _NO_SPACE):
-        return NoSpace("restic", f"`{command}` ended with {done.status}: {text}", "free some space there")
+        return NoSpace(
+            "restic", f"`{command}` ended with {done.status}: {text}", "free some space there"
+        )
     if done.status == _NOT_FOUND:
         return _missing(command.argv[0], text)
     denied = any(words in everything for words in _DENIED)
@@ -88,7 +91,9 @@ def failure(command: Command, done: Completed) -> CannotVerify:
         spoken = any(w in everything for w in words) and not (denied and kind is NoRepository)
         if done.status == status or spoken:
             return kind(str(command), done.status, text, remedy)
-    remedy = "let this user read the repository" if denied else "run the command by hand to see more"
+    remedy = (
+        "let this user read the repository" if denied else "run the command by hand to see more"
+    )
     return ResticFailed(str(command), done.status, text, remedy)
 
 
@@ -160,7 +165,9 @@ class Restic:
         looked = any("error" in line and "repository" in line for line in found.errors)
         return _value_or_raise(call, done, found, looked=looked)
 
-    def restore(self, snapshot: str, target: str, *, include: Sequence[str] = ()) -> events.Restored:
+    def restore(
+        self, snapshot: str, target: str, *, include: Sequence[str] = ()
+    ) -> events.Restored:
         """Restore a snapshot, or the included paths, below the target; return what failed.
 
         A file that cannot be restored is no exception; no snapshot of that ID is.

@@ -139,7 +139,17 @@ def restore(
 ) -> Command:
     """Ask restic to restore a snapshot, or the included paths of it, below the target folder."""
     wanted = (f"--include={_literal(path)}" for path in include)
-    return _call(restic, access, "restore", "--json", f"--target={target}", *wanted, "--", snapshot, lock=lock)
+    return _call(
+        restic,
+        access,
+        "restore",
+        "--json",
+        f"--target={target}",
+        *wanted,
+        "--",
+        snapshot,
+        lock=lock,
+    )
 
 
 def forget(

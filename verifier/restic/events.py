@@ -116,7 +116,7 @@ def parse_forget(stdout: bytes) -> Decision:
 
 
 def parse_refusal(stderr: bytes) -> str:
-    """Return the sentence with which `forget` refuses to remove anything; empty where it does not."""
+    """Return the sentence with which `forget` refuses to remove anything; empty if it does not."""
     for line in messages(stderr):
         text = line.removeprefix("Fatal: ")
         if text.startswith(_REFUSALS):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from statistics import median
 
-from verifier.core.decision import Decision
+from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.policy import Policy
 from verifier.core.snapshot import Snapshot
-from verifier.retention.decide import decide, group_key
+from verifier.retention.decide import decide, group_key, newest_first
 from verifier.retention.rules import Rules
 
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
 
@@ -27,9 +29,11 @@ def forget_ahead(
 ) -> Decision:
     """Decide as forget will, run after every day from now until `days` days ahead.
 
-    The decision covers what exists at the end, and as removed what goes on the last day.
+    Returns:
+        What survives at the end with its reasons then, and of what exists now, what is gone.
     """
-    alive = list(snapshots)
+    existing = tuple(snapshots)
+    alive = list(existing)
     coming = continue_as_before(alive, now=now, until=now + timedelta(days=days), group_by=group_by)
     decision = decide(alive, policy, rules, now=now, zone=zone, group_by=group_by)
     arrived = 0
@@ -41,7 +45,19 @@ def forget_ahead(
             alive.append(coming[arrived])
             arrived += 1
         decision = decide(alive, policy, rules, now=at, zone=zone, group_by=group_by)
-    return decision
+    return decision if decision.refused else replace(decision, groups=tuple(_with_gone(decision, existing, group_by)))
+
+
+def _with_gone(decision: Decision, existing: Sequence[Snapshot], group_by: Sequence[str]) -> Iterator[GroupDecision]:
+    kept = {snapshot.id for snapshot, _ in decision.kept()}
+    gone: dict[GroupKey, list[Snapshot]] = {}
+    for snapshot in existing:
+        if snapshot.id not in kept:
+            gone.setdefault(group_key(snapshot, group_by), []).append(snapshot)
+    groups = {group.key: group for group in decision.groups}
+    for key in sorted(groups.keys() | gone.keys()):
+        group = groups.get(key) or GroupDecision(key, (), (), ())
+        yield replace(group, remove=newest_first(gone.get(key, ())))
 
 
 def continue_as_before(
@@ -69,13 +85,11 @@ def _continued(group: Sequence[Snapshot], now: datetime, until: datetime) -> Ite
     if now - last.taken_at > max(3 * interval, timedelta(days=2)):
         return
     period = WEEK if interval < WEEK else interval
+    if interval < WEEK and last.taken_at - group[0].taken_at + interval < WEEK:
+        # Less than a week of history: repeat what there is of it, by whole days if it has some.
+        span = last.taken_at - group[0].taken_at + interval
+        period = timedelta(days=round(span / DAY)) if span >= DAY else span
     pattern = [s for s in group if last.taken_at - s.taken_at < period]
-    first_at = pattern[0].taken_at
-    if len(pattern) > 1 and last.taken_at - first_at + interval < period:
-        # Less than a week of history: repeat what there is of it.
-        period = last.taken_at - first_at + interval
-    elif len(pattern) == 1:
-        period = interval
     turn = 1
     while True:
         for snapshot in pattern:

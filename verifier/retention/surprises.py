@@ -44,7 +44,7 @@ def surprises(
             detail = f"this policy removes all {len(group.remove)} snapshots under restic {rules.release}"
             found.append(Finding("group-wiped", str(group.key), detail))
         found += _dated_wrong(group.key, snapshots, now)
-        found += _frozen(group.key, members, now)
+        found += _frozen(group, members, now)
         found += _other_days(group, snapshots, policy, reader_zone)
         found += _stretched(group, policy)
         found += _oldest(group.key, snapshots, policy, rules, now, reader_zone)
@@ -87,10 +87,13 @@ def _ids(snapshots: Sequence[Snapshot]) -> dict[str, object]:
     return {"snapshots": [s.id for s in snapshots[:50]]}
 
 
-def _frozen(key: GroupKey, members: dict[GroupKey, tuple[Snapshot, ...]], now: datetime) -> Iterator[Finding]:
+def _frozen(
+    group: GroupDecision, members: dict[GroupKey, tuple[Snapshot, ...]], now: datetime
+) -> Iterator[Finding]:
+    key = group.key
     mine = [s.taken_at for s in members[key] if s.taken_at <= now]
     others = {other: group for other, group in members.items() if other != key}
-    latest_at = max((s.taken_at for group in others.values() for s in group if s.taken_at <= now), default=None)
+    latest_at = max((s.taken_at for members_of in others.values() for s in members_of if s.taken_at <= now), default=None)
     if not mine or latest_at is None:
         return
     gaps = [newer - older for newer, older in zip(mine, mine[1:], strict=False)]
@@ -98,7 +101,7 @@ def _frozen(key: GroupKey, members: dict[GroupKey, tuple[Snapshot, ...]], now: d
     if latest_at - mine[0] <= patience:
         return
     successor = next(
-        (other for other, group in others.items() if other.host == key.host and key.host and group[0].taken_at > mine[0]),
+        (other for other, theirs in others.items() if key.host == other.host != "" and theirs[0].taken_at > mine[0]),
         None,
     )
     if successor is not None:
@@ -109,9 +112,9 @@ def _frozen(key: GroupKey, members: dict[GroupKey, tuple[Snapshot, ...]], now: d
         why = "its host stopped, or was renamed"
     detail = (
         f"the last snapshot is of {_day(mine[0])}: {why}. Rules count back from a group's own newest snapshot, so "
-        f"forget will never remove these {len(mine)} however old they grow"
+        f"the {len(group.keep)} that stay now are kept for ever, however old they grow"
     )
-    yield Finding("frozen-group", str(key), detail, {"last": mine[0].isoformat(), "snapshots": len(mine)})
+    yield Finding("frozen-group", str(key), detail, {"last": mine[0].isoformat(), "snapshots": len(group.keep)})
 
 
 def _other_days(

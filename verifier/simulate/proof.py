@@ -94,6 +94,16 @@ def invariants_section(tallies: Sequence[Tally]) -> list[dict[str, object]]:
     ]
 
 
+def _soundness(followed: Following) -> tuple[Tally, ...]:
+    if not followed.read:
+        return ()
+    stated = (
+        "After the cycle every blob that a snapshot needs is there, what prune leaves unused stays within restic's "
+        "own 5 %, and the off-site copy has every snapshot (read without restic, every seventh day)."
+    )
+    return (Tally("repository-sound", stated, followed.read, followed.unsound),)
+
+
 def notes(groups: Sequence[GroupDecision], policy: Policy, rules: Rules) -> list[str]:
     """Explain, in plain sentences, what would surprise a reader of the survivors."""
     counts = sorted({len(group.keep) for group in groups})
@@ -160,13 +170,14 @@ def timeline_section(
         "days": days,
         "first": steps[0].at.isoformat(),
         "last": steps[-1].at.isoformat(),
+        "created": sum(len(record.created) for record in followed.records),
         "steps": [step_section(record) for record in followed.records] if with_steps else [],
         "survivors": survivors_section(survivors),
         "groups": [
             group_section(group, followed.groups[group.key], result.promises.bound, now) for group in survivors
         ],
         "agreement": agreement,
-        "invariants": invariants_section(result.promises.tallies()),
+        "invariants": invariants_section((*result.promises.tallies(), *_soundness(followed))),
         "notes": notes(survivors, simulation.policy, simulation.rules),
         "next": next_command,
     }

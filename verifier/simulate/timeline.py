@@ -143,6 +143,7 @@ class Outcome:
         repository_bytes: the repository's size afterwards, where there is one.
         findings: what went wrong in the step itself, and where the world disagreed with the model.
         compared: decisions compared with the model's, and how many agreed.
+        sound: whether the repository proved sound, where it was read after this step.
     """
 
     step: Step
@@ -153,6 +154,7 @@ class Outcome:
     repository_bytes: int | None = None
     compared: int = 0
     agreed: int = 0
+    sound: bool | None = None
 
 
 class World(Protocol):
@@ -202,6 +204,8 @@ class Following:
     groups: dict[GroupKey, History] = field(default_factory=dict)
     compared: int = 0
     agreed: int = 0
+    read: int = 0
+    unsound: int = 0
 
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings of every step, in order."""
@@ -234,6 +238,8 @@ def follow(outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[s
             history.decision = group
         state.compared += outcome.compared
         state.agreed += outcome.agreed
+        state.read += outcome.sound is not None
+        state.unsound += outcome.sound is False
         state.records.append(_record(outcome, tuple(removed), tuple(findings), state))
         yield state
 

@@ -85,7 +85,6 @@ class CycleWorld:
         self._model = model
         self._files: dict[str, Snapshot] = {}
         self._include: dict[str, tuple[str, ...]] = {table.name: () for table in config.hosts}
-        self.checked = 0
         self._install(template)
 
     def _install(self, template: Path) -> None:
@@ -153,7 +152,8 @@ class CycleWorld:
         before = set(self.snapshots())
         created = self._take_stock(step.due)
         groups, disagreements = self._compare(step, before, created, predicted)
-        findings = (*predicted.findings, *_failures(step, done), *disagreements, *self._check_repository(step))
+        unsound = tuple(self._check_repository(step)) if self._is_check_due(step) else None
+        findings = (*predicted.findings, *_failures(step, done), *disagreements, *(unsound or ()))
         return Outcome(
             step,
             created,
@@ -163,7 +163,11 @@ class CycleWorld:
             repository_bytes=_size_bytes(self._folder / "repository"),
             compared=len(predicted.groups),
             agreed=len(predicted.groups) - len(disagreements),
+            sound=None if unsound is None else not unsound,
         )
+
+    def _is_check_due(self, step: Step) -> bool:
+        return step.at.toordinal() % CHECK_EVERY_DAYS == 0
 
     def _prepare(self, snapshot: Snapshot) -> None:
         root = self._folder / "hosts" / snapshot.host
@@ -237,12 +241,9 @@ class CycleWorld:
         return tuple(groups), findings
 
     def _check_repository(self, step: Step) -> Iterator[Finding]:
-        if step.at.toordinal() % CHECK_EVERY_DAYS:
-            return
         day = step.at.date().isoformat()
         repository = self._open()
         found = verify(repository, read_data=False)
-        self.checked += 1
         for damage in found.damages:
             yield Finding("lost", damage.file, f"on {day}, after prune: {damage.what}")
         if self._config.retention.prune:

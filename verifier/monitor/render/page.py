@@ -1,0 +1,189 @@
+"""A report as one web page that needs nothing else: no script, no file, no network.
+
+It may be mailed, printed, or opened years later. Names in it come from file systems that anyone
+may write to: every value is made printable, then escaped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+from verifier.core.finding import KINDS
+from verifier.monitor.render.envelope import Drill, Envelope, FindingRecord, Plan, PlanGroup
+from verifier.monitor.render.lives import held_by
+from verifier.monitor.render.story import tell
+from verifier.monitor.render.summary import (
+    KindOfFinding,
+    by_kind,
+    coverage_sentence,
+    surprises,
+    untold,
+    verdict_line,
+)
+from verifier.monitor.render.wording import (
+    count,
+    group_name,
+    measured,
+    moment,
+    number,
+    printable,
+    size,
+    span,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FINDINGS_LISTED = 200
+"""How many findings of one kind a page lists before the rest is only counted."""
+
+SNAPSHOTS_LISTED = 3_000
+"""How many snapshots of a plan a page lists in all."""
+
+_VALUE_LONGEST = 600
+
+
+def page(envelope: Mapping[str, object]) -> str:
+    """Return the report as one HTML document."""
+    report = cast(Envelope, envelope)
+    values = {
+        "report": report,
+        "line": verdict_line(report),
+        "coverage": coverage_sentence(report),
+        "kinds": [_listed(kind) for kind in by_kind(untold(report))],
+        "inputs": tuple(_facts(report["inputs"])),
+        "measurements": tuple(
+            measured(name, value) for name, value in sorted(report["measurements"].items())
+        ),
+        "story": tell(report["timeline"]) if "timeline" in report else None,
+        "plan": tuple(_plan_groups(report["plan"])) if "plan" in report else None,
+        "surprises": surprises(report["plan"]) if "plan" in report else (),
+        "seen": _kinds_seen(report["drill"]) if "drill" in report else (),
+    }
+    return _environment().get_template("page.html.j2").render(values)
+
+
+@cache
+def _environment() -> Environment:
+    # Here and not above: a report on a terminal should not wait for a template engine.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: object) -> object:
+        return value if isinstance(value, Markup) else printable(str(value))
+
+    environment = Environment(
+        loader=PackageLoader("verifier.monitor.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": count,
+        "number": number,
+        "size": size,
+        "span": span,
+        "moment": moment,
+        "picture": Markup,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+    }
+    return environment
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    kind: KindOfFinding
+    rows: tuple[tuple[FindingRecord, str], ...]
+    more: int
+    evident: bool
+
+
+def _listed(kind: KindOfFinding) -> _Listed:
+    rows = tuple((f, _written(f["evidence"])) for f in kind.findings[:FINDINGS_LISTED])
+    evident = any(evidence for _, evidence in rows)
+    return _Listed(kind, rows, len(kind.findings) - len(rows), evident)
+
+
+def _facts(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(values.items()):
+        yield name.replace("_", " "), _written(value)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Mapping):
+        text = "; ".join(f"{name}: {_inner(part)}" for name, part in sorted(value.items()))
+    elif isinstance(value, list | tuple):
+        text = ", ".join(map(_inner, value))
+    else:
+        text = "none" if value is None else str(value)
+    return text if len(text) <= _VALUE_LONGEST else text[:_VALUE_LONGEST] + " …"
+
+
+def _inner(value: object) -> str:
+    nested = isinstance(value, Mapping | list | tuple)
+    return json.dumps(value, ensure_ascii=False, default=str) if nested else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanRow:
+    id: str
+    time: str
+    reasons: str
+    rule: str
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanChapter:
+    name: str
+    kept: int
+    removed: int
+    rows: tuple[_PlanRow, ...]
+    more: int
+
+
+def _plan_groups(plan: Plan) -> Iterator[_PlanChapter]:
+    room = SNAPSHOTS_LISTED
+    for group in plan["groups"]:
+        rows = _plan_rows(group)
+        shown = rows[:room]
+        room -= len(shown)
+        yield _PlanChapter(
+            group_name(group["host"], group["paths"], group["tags"]),
+            len(group["keep"]),
+            len(group["remove"]),
+            tuple(shown),
+            len(rows) - len(shown),
+        )
+
+
+def _plan_rows(group: PlanGroup) -> list[_PlanRow]:
+    keep = [
+        _PlanRow(s["id"], s["time"], ", ".join(s["reasons"]), held_by(s["reasons"]), keep=True)
+        for s in group["keep"]
+    ]
+    remove = [_PlanRow(s["id"], s["time"], "", "none", keep=False) for s in group["remove"]]
+    # By instant and not by text: offsets may differ.
+    return sorted(keep + remove, key=lambda row: datetime.fromisoformat(row.time), reverse=True)
+
+
+def _kinds_seen(drill: Drill) -> tuple[str, ...]:
+    """Return the kinds that any host counted, the worst first, `identical` at the front."""
+    seen = {kind for host in drill["hosts"] for kind, n in host["counts"].items() if n}
+    return tuple(
+        sorted(
+            seen,
+            key=lambda kind: (
+                kind != "identical",
+                -KINDS[kind].severity.rank if kind in KINDS else 0,
+                kind,
+            ),
+        )
+    )
