@@ -96,7 +96,6 @@ def _access(options: argparse.Namespace, config: Config | None, environ: Mapping
     table = config.repository
     return Access(
         location,
-        password=table.password if not (table.password_file or table.password_command) else None,
         password_file=table.password_file,
         password_command=table.password_command,
     )

@@ -126,9 +126,6 @@ def _conclude(
 
 
 def _next_command(options: argparse.Namespace) -> str:
+    above = {"model": "decisions", "decisions": "cycle"}.get(options.fidelity)
     days = f" --days {options.days}" if options.days else ""
-    command = f"restic-verify simulate{days} --fidelity"
-    return {
-        "model": f"let the real forget decide every day: {command} decisions",
-        "decisions": f"run the whole cycle, every restic command real: {command} cycle",
-    }.get(options.fidelity, "")
+    return f"restic-verify simulate{days} --fidelity {above}" if above else ""

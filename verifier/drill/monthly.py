@@ -151,7 +151,7 @@ class Drill:
             )
         finally:
             remove(restored)
-        seen = {entry.path for entry in (*recorded, *live)}
+        seen = places.unrecorded | {entry.path for entry in (*recorded, *live)}
         own = (
             *_about(target, comparison.findings),
             *_unplaced(target, failures, tree),
@@ -246,7 +246,7 @@ def _summary(results: Collection[_Result], *, hosts: int) -> Drilled:
     skipped: Counter[str] = Counter()
     for result in results:
         skipped.update(result.comparison.skipped)
-        skipped["snapshot groups of paths that are backed up no more"] += result.frozen_groups
+        skipped["snapshot groups that are current no more"] += result.frozen_groups
         for kind in ("excluded", "unreadable", "could-not-verify"):
             skipped[kind] += result.comparison.counts.get(kind, 0)
     entries = [result.entry for result in results if result.entry]

@@ -1,0 +1,32 @@
+"""What several rooms' tests share: the restic releases, and how much Hypothesis draws."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from verifier.cli.toolchain import open_toolchain
+from verifier.core.errors import CannotVerify
+
+# Deadlines are timings, and timings are never asserted.
+settings.register_profile(
+    "quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(scope="session")
+def restic_release() -> object:
+    """Return a function from a release to its binary; a release that cannot be had fails the test."""
+
+    def provide(version: str) -> Path:
+        try:
+            return open_toolchain(dict(os.environ)).provide(version)
+        except CannotVerify as error:
+            pytest.fail(f"restic {version} is not to be had, so nothing is proven about it: {error}. {error.remedy}")
+
+    return provide

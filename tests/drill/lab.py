@@ -1,0 +1,112 @@
+"""A real repository beside a live tree: back up with the real restic, change things, drill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verifier.clock.system import SystemClock
+from verifier.core.exclude import parse_excludes
+from verifier.core.host import Command, Host
+from verifier.drill.monthly import Drill, Drilled, Target
+from verifier.drill.restore import Source
+from verifier.fleet.local import LocalHost
+from verifier.restic.commands import Access
+
+PASSWORD = "the password of every drilled repository"
+HOST = "web1"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A repository, a live tree, and scratch space."""
+
+    root: Path
+    program: str
+    here: Host = field(default_factory=LocalHost)
+
+    @property
+    def repository(self) -> Path:
+        """Where the repository is."""
+        return self.root / "repository"
+
+    @property
+    def live(self) -> Path:
+        """Where the live files are."""
+        return self.root / "live"
+
+    @property
+    def scratch(self) -> Path:
+        """Where snapshots are restored."""
+        return self.root / "scratch"
+
+    def restic(self, *arguments: str, cwd: Path | None = None) -> bytes:
+        """Run restic and return what it prints."""
+        argv = (self.program, "--no-cache", "-r", str(self.repository), *arguments)
+        done = self.here.run(Command(argv, env={"RESTIC_PASSWORD": PASSWORD}, cwd=str(cwd or "")))
+
+        assert done.status == 0, done.stderr.decode(errors="replace")
+
+        return done.stdout
+
+    def write(self, **files: bytes) -> None:
+        """Write files below the live tree; `__` in a name stands for `/`."""
+        for name, content in files.items():
+            path = self.live / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def backup(
+        self, *paths: str, exclude: Iterable[str] = (), host: str = HOST, cwd: Path | None = None
+    ) -> None:
+        """Back the live tree up, or the given paths."""
+        patterns = [f"--exclude={pattern}" for pattern in exclude]
+        wanted = paths or (str(self.live),)
+        self.restic("backup", "-q", "--force", f"--host={host}", *patterns, *wanted, cwd=cwd)
+
+    def listed(self) -> list[Any]:
+        """Return the nodes of the newest snapshot."""
+        lines = map(json.loads, self.restic("ls", "--json", "latest").splitlines())
+        return [line for line in lines if line["struct_type"] == "node"]
+
+    @property
+    def source(self) -> Source:
+        """The repository as a drill asks it."""
+        access = Access(str(self.repository), password=PASSWORD, options=("--no-cache",))
+        return Source(self.here, self.program, access)
+
+    def target(self, name: str = HOST, **options: Any) -> Target:
+        """Return a host of this machine."""
+        exclude = options.pop("exclude", ())
+        values = {"host": self.here, "python": sys.executable, "is_local": True, **options}
+        values.setdefault("include", (str(self.live),))
+        return Target(name, excludes=parse_excludes(exclude), **values)
+
+    def drill(self, *targets: Target, budget_bytes: int = 1 << 40, **options: Any) -> Drilled:
+        """Drill the targets, or the one host with these options."""
+        source = options.pop("source", self.source)
+        drill = Drill(source, SystemClock(), self.scratch, budget_bytes)
+        found = drill.monthly(targets or (self.target(**options),))
+
+        assert list(self.scratch.iterdir()) == [], "a drill leaves nothing behind"
+        assert list((self.repository / "locks").iterdir()) == []
+
+        return found
+
+    def kinds(self, found: Drilled) -> dict[str, str]:
+        """Return path below the live tree -> kind, of everything that is listed."""
+        before = f"{HOST}:{self.live}"
+        return {f.subject.removeprefix(before) or "/": f.kind for f in found.findings}
+
+
+def counts(found: Drilled) -> dict[str, int]:
+    """Return kind -> paths, of all snapshots."""
+    total: dict[str, int] = {}
+    for entry in found.section["hosts"]:  # type: ignore[attr-defined]
+        for kind, count in entry["counts"].items():
+            total[kind] = total.get(kind, 0) + count
+    return total
