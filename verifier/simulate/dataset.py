@@ -103,5 +103,3 @@ class Dataset:
 def _stamp(path: Path, day: int) -> None:
     second = day * _DAY_S + 43_200
     os.utime(path, (second, second))
-
-

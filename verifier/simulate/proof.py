@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from verifier.core.decision import GroupDecision
-from verifier.core.policy import UNLIMITED, Policy
 from verifier.core.snapshot import Snapshot
 from verifier.retention.checks import Tally
-from verifier.retention.rules import Rules
+from verifier.simulate.notes import notes
 from verifier.simulate.simulation import Result, Simulation
 from verifier.simulate.timeline import Following, History, Record
 
 AGES_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 730, 1095, 1825, 3650)
 """Ages at which the recovery point is stated."""
 
-_RULES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-_UNITS = {"yearly": "calendar years", "monthly": "months", "weekly": "weeks", "daily": "days", "hourly": "hours"}
 
 
 def snapshot_section(snapshot: Snapshot) -> dict[str, object]:
@@ -38,7 +35,9 @@ def step_section(record: Record) -> dict[str, object]:
         "removed": [{**snapshot_section(s), "reasons": list(why)} for s, why in record.removed],
         "kept": record.kept,
         "missed": list(record.step.missed),
-        "findings": [{"kind": f.kind, "subject": f.subject, "detail": f.detail} for f in record.findings],
+        "findings": [
+            {"kind": f.kind, "subject": f.subject, "detail": f.detail} for f in record.findings
+        ],
         "duration_s": record.duration_s,
         "repository_bytes": record.repository_bytes,
     }
@@ -53,7 +52,9 @@ def survivors_section(groups: Sequence[GroupDecision]) -> list[dict[str, object]
     ]
 
 
-def group_section(group: GroupDecision, history: History, bound: int | None, now: datetime) -> dict[str, object]:
+def group_section(
+    group: GroupDecision, history: History, bound: int | None, now: datetime
+) -> dict[str, object]:
     """Return one group's figures: how many survive, the worst gap, the recovery point by age."""
     return {
         "host": group.key.host,
@@ -65,7 +66,9 @@ def group_section(group: GroupDecision, history: History, bound: int | None, now
     }
 
 
-def recovery(keep: Sequence[Snapshot], first_at: datetime | None, now: datetime) -> list[dict[str, object]]:
+def recovery(
+    keep: Sequence[Snapshot], first_at: datetime | None, now: datetime
+) -> list[dict[str, object]]:
     """Say, age by age, how much older than wanted the nearest restore point is.
 
     Args:
@@ -90,7 +93,8 @@ def recovery(keep: Sequence[Snapshot], first_at: datetime | None, now: datetime)
 def invariants_section(tallies: Sequence[Tally]) -> list[dict[str, object]]:
     """Return each invariant with what was checked."""
     return [
-        {"name": t.name, "stated": t.stated, "checked": t.checked, "violated": t.violated} for t in tallies
+        {"name": t.name, "stated": t.stated, "checked": t.checked, "violated": t.violated}
+        for t in tallies
     ]
 
 
@@ -102,35 +106,6 @@ def _soundness(followed: Following) -> tuple[Tally, ...]:
         "own 5 %, and the off-site copy has every snapshot (read without restic, every seventh day)."
     )
     return (Tally("repository-sound", stated, followed.read, followed.unsound),)
-
-
-def notes(groups: Sequence[GroupDecision], policy: Policy, rules: Rules) -> list[str]:
-    """Explain, in plain sentences, what would surprise a reader of the survivors."""
-    counts = sorted({len(group.keep) for group in groups})
-    if not counts:
-        return []
-    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    if rules.oldest_kept:
-        held = sorted({rule for group in groups for rule in _oldest_rules(group)}, key=_RULES.index)
-        if not held:
-            return []
-        rule = held[-1]
-        count = getattr(policy, rule)
-        until = "for ever" if count == UNLIMITED else f"until {count} {_UNITS[rule]} have snapshots"
-        return [
-            f"{many} snapshots a group under restic {rules.release}: since 0.16 the very first snapshot of a "
-            f"group stays as `oldest {rule} snapshot` {until}; 0.14 would have removed it."
-        ]
-    return [
-        f"{many} snapshots a group under restic {rules.release}: before 0.16 the very first snapshot of a group "
-        "is not kept for being the oldest; from 0.16 on it stays, one more a group."
-    ]
-
-
-def _oldest_rules(group: GroupDecision) -> list[str]:
-    # 0.16 and 0.17 keep the oldest without saying so: then its bucket is represented by a newer one.
-    reasons = group.reasons[-1] if group.reasons else ()
-    return [word.split()[1] for word in reasons if word.startswith("oldest ") and word.endswith(" snapshot")]
 
 
 def summary_figures(state: Following, tallies: Sequence[Tally]) -> dict[str, object]:
@@ -152,7 +127,13 @@ def summary_figures(state: Following, tallies: Sequence[Tally]) -> dict[str, obj
 
 
 def timeline_section(
-    simulation: Simulation, result: Result, *, fidelity: str, days: int, with_steps: bool, next_command: str
+    simulation: Simulation,
+    result: Result,
+    *,
+    fidelity: str,
+    days: int,
+    with_steps: bool,
+    next_command: str,
 ) -> dict[str, object]:
     """Return the report's `timeline` section.
 
@@ -163,7 +144,9 @@ def timeline_section(
     followed, steps = result.followed, simulation.steps
     survivors = followed.survivors()
     now = steps[-1].forget_at
-    agreement = {"decisions": followed.compared, "agreed": followed.agreed} if followed.compared else None
+    agreement = (
+        {"decisions": followed.compared, "agreed": followed.agreed} if followed.compared else None
+    )
     return {
         "fidelity": fidelity,
         "restic": simulation.rules.release,
@@ -174,10 +157,11 @@ def timeline_section(
         "steps": [step_section(record) for record in followed.records] if with_steps else [],
         "survivors": survivors_section(survivors),
         "groups": [
-            group_section(group, followed.groups[group.key], result.promises.bound, now) for group in survivors
+            group_section(group, followed.groups[group.key], result.promises.bound, now)
+            for group in survivors
         ],
         "agreement": agreement,
         "invariants": invariants_section((*result.promises.tallies(), *_soundness(followed))),
-        "notes": notes(survivors, simulation.policy, simulation.rules),
+        "notes": notes(simulation, survivors, now),
         "next": next_command,
     }

@@ -55,7 +55,9 @@ def run_model(simulation: Simulation, advance: Advance) -> Result:
     return _follow(simulation, map(simulation.model().run, simulation.steps), advance)
 
 
-def run_real(simulation: Simulation, open_world: Open, *, segments: int, workers: int, advance: Advance) -> Result:
+def run_real(
+    simulation: Simulation, open_world: Open, *, segments: int, workers: int, advance: Advance
+) -> Result:
     """Follow the timeline in real worlds, cut into segments that run side by side.
 
     Where a segment disagrees with the model or with its neighbour, the cuts prove nothing: the
@@ -76,5 +78,3 @@ def _follow(simulation: Simulation, outcomes: Iterable[Outcome], advance: Advanc
     for followed in follow(outcomes, promises, simulation.group_by):
         advance(1)
     return Result(followed, promises)
-
-

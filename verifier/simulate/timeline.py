@@ -109,7 +109,9 @@ def plan_steps(
     return tuple(_plan_step(sources, at, deviations, spacing) for at in fired)
 
 
-def _plan_step(sources: Sequence[Source], at: datetime, deviations: Deviations, spacing: timedelta) -> Step:
+def _plan_step(
+    sources: Sequence[Source], at: datetime, deviations: Deviations, spacing: timedelta
+) -> Step:
     day = at.date()
     names = tuple(source.host for source in sources)
     if any(day in days for days in deviations.missed):
@@ -129,7 +131,9 @@ def _due(source: Source, taken_at: datetime, changes: Sequence[PathChange]) -> S
     for change in changes:
         if change.host == source.host and change.first <= taken_at.date():
             paths = change.paths
-    return Snapshot(f"{source.host}@{taken_at.isoformat(timespec='seconds')}", taken_at, source.host, paths)
+    return Snapshot(
+        f"{source.host}@{taken_at.isoformat(timespec='seconds')}", taken_at, source.host, paths
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,9 @@ class Following:
         return tuple(decision for decision in decisions if decision and decision.keep)
 
 
-def follow(outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[str]) -> Iterator[Following]:
+def follow(
+    outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[str]
+) -> Iterator[Following]:
     """Follow a timeline, checking every step; yield the state after each (one object, growing)."""
     state = Following()
     for outcome in outcomes:

@@ -41,7 +41,9 @@ CHECK_EVERY_DAYS = 7
 UNUSED_SHARE = 0.05
 """What `restic prune` leaves unused by default: 5 % of the repository (`--max-unused`)."""
 
-_STAGE = re.compile(r"(?P<name>\w+)(?: host=(?P<host>\S+))? status=(?P<status>[0-9]+) duration_s=[0-9.]+")
+_STAGE = re.compile(
+    r"(?P<name>\w+)(?: host=(?P<host>\S+))? status=(?P<status>[0-9]+) duration_s=[0-9.]+"
+)
 _ENDED = re.compile(rb"^(Finished|Failed) run backups", re.MULTILINE)
 
 
@@ -110,7 +112,12 @@ class CycleWorld:
         """
         by_host = sorted(snapshots, key=lambda s: (s.host, s.taken_at))
         with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(self._seed_host, [tuple(part) for _, part in groupby(by_host, key=lambda s: s.host)]))
+            list(
+                pool.map(
+                    self._seed_host,
+                    [tuple(part) for _, part in groupby(by_host, key=lambda s: s.host)],
+                )
+            )
         self._take_stock(snapshots)
         self._model.seed(snapshots)
 
@@ -120,7 +127,9 @@ class CycleWorld:
             command = (f"{self._folder}/bin/ssh", f"restic@{snapshot.host}", _HOST_SCRIPT)
             done = self._run(command, RESTIC_PASSWORD=self._password)
             if done.status != 0:
-                raise CannotVerify(snapshot.id, f"cannot be made: {done.last_lines()}", "run with --segments 1")
+                raise CannotVerify(
+                    snapshot.id, f"cannot be made: {done.last_lines()}", "run with --segments 1"
+                )
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return what exists now."""
@@ -181,9 +190,15 @@ class CycleWorld:
         if self._include[name] == paths:
             return
         root = f"{self._folder}/hosts/{name}"
-        table = self._config.host(name).model_copy(update={"include": tuple(f"{root}{path}" for path in paths)})
-        file = render(self._config.model_copy(update={"hosts": (table,)}))[f"hosts/{name}{_HOST_SCRIPT}"]
-        _write_program(self._folder / "hosts" / name / _HOST_SCRIPT.lstrip("/"), file.text, file.mode)
+        table = self._config.host(name).model_copy(
+            update={"include": tuple(f"{root}{path}" for path in paths)}
+        )
+        file = render(self._config.model_copy(update={"hosts": (table,)}))[
+            f"hosts/{name}{_HOST_SCRIPT}"
+        ]
+        _write_program(
+            self._folder / "hosts" / name / _HOST_SCRIPT.lstrip("/"), file.text, file.mode
+        )
         self._include[name] = paths
 
     def _run(self, argv: tuple[str, ...], **env: str) -> Completed:
@@ -209,7 +224,9 @@ class CycleWorld:
         for file in stored.keys() - self._files.keys():
             moved = self._moved_back(stored[file])
             known = names.get((moved.host, moved.taken_at, moved.paths))
-            self._files[file] = replace(moved, id=f"unexpected-{file[:8]}") if known is None else known
+            self._files[file] = (
+                replace(moved, id=f"unexpected-{file[:8]}") if known is None else known
+            )
         alive = {s.id for s in self._files.values()}
         return tuple(snapshot for snapshot in expected if snapshot.id in alive)
 
@@ -232,7 +249,9 @@ class CycleWorld:
                 continue
             keep = tuple(s for s in mine if s.id in alive)
             reasons = tuple(() for _ in keep)
-            groups.append(GroupDecision(group.key, keep, reasons, tuple(s for s in mine if s.id not in alive)))
+            groups.append(
+                GroupDecision(group.key, keep, reasons, tuple(s for s in mine if s.id not in alive))
+            )
             detail = f"on {step.at.date()} the model keeps {len(kept)} snapshots and the cycle left {len(keep)}"
             findings.append(Finding("disagreement", str(group.key), detail))
         for stranger in strangers:
@@ -251,7 +270,9 @@ class CycleWorld:
             spare_bytes = sum(blob.length for blob in spare.blobs)
             held_bytes = sum(blob.length for blob in repository.blobs())
             if spare_bytes > UNUSED_SHARE * held_bytes or spare.packs:
-                detail = f"on {day}, after prune: {spare_bytes} of {held_bytes} bytes serve no snapshot"
+                detail = (
+                    f"on {day}, after prune: {spare_bytes} of {held_bytes} bytes serve no snapshot"
+                )
                 yield Finding("unreachable-data", day, detail, {"packs": list(spare.packs[:20])})
         yield from self._check_offsite(day)
 
@@ -275,7 +296,9 @@ def relocate(config: Config, folder: Path) -> Config:
             update={
                 "address": host.name,
                 "repository": repository,
-                "exclude": tuple(_relocated(pattern, f"{folder}/hosts/{host.name}") for pattern in host.exclude),
+                "exclude": tuple(
+                    _relocated(pattern, f"{folder}/hosts/{host.name}") for pattern in host.exclude
+                ),
             }
         )
         for host in config.hosts
@@ -285,8 +308,12 @@ def relocate(config: Config, folder: Path) -> Config:
     )
     return config.model_copy(
         update={
-            "repository": config.repository.model_copy(update={"location": repository, "restic": "restic"}),
-            "coordinator": config.coordinator.model_copy(update={"key_file": str(folder / "keys" / "password")}),
+            "repository": config.repository.model_copy(
+                update={"location": repository, "restic": "restic"}
+            ),
+            "coordinator": config.coordinator.model_copy(
+                update={"key_file": str(folder / "keys" / "password")}
+            ),
             "hosts": hosts,
             "offsite": offsite,
         }
@@ -312,7 +339,11 @@ def _failures(step: Step, done: Completed) -> Iterator[Finding]:
             detail = f"on {day} {found['name']} ended with {found['status']}: {done.last_lines()}"
             yield Finding("step-failed", found["host"] or found["name"], detail)
     if not stages or not _ENDED.search(done.stdout):
-        yield Finding("step-failed", "run-backups", f"on {day} it ended with {done.status}: {done.last_lines()}")
+        yield Finding(
+            "step-failed",
+            "run-backups",
+            f"on {day} it ended with {done.status}: {done.last_lines()}",
+        )
 
 
 def _size_bytes(folder: Path) -> int:

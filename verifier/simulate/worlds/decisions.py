@@ -100,7 +100,9 @@ class DecisionsWorld:
             findings = (*findings, Finding("disagreement", step.at.date().isoformat(), detail))
             self._model.seed(self.snapshots())
         compared = len(predicted.groups)
-        return Outcome(step, step.due, predicted.groups, findings, compared=compared, agreed=compared * agreed)
+        return Outcome(
+            step, step.due, predicted.groups, findings, compared=compared, agreed=compared * agreed
+        )
 
 
 def _disagreement(step: Step, key: object, model: Decision, binary: Decision) -> Finding:
@@ -108,7 +110,10 @@ def _disagreement(step: Step, key: object, model: Decision, binary: Decision) ->
         group = next((g for g in decision.groups if g.key == key), None)
         if group is None:
             return []
-        return [f"{s.taken_at.isoformat()} {', '.join(why)}" for s, why in zip(group.keep, group.reasons, strict=True)]
+        return [
+            f"{s.taken_at.isoformat()} {', '.join(why)}"
+            for s, why in zip(group.keep, group.reasons, strict=True)
+        ]
 
     ours, theirs = kept(model), kept(binary)
     only_model = [line for line in ours if line not in theirs]
@@ -117,4 +122,6 @@ def _disagreement(step: Step, key: object, model: Decision, binary: Decision) ->
         f"on {step.at.date()} the model keeps {len(ours)} and restic {len(theirs)}; "
         f"only the model: {'; '.join(only_model[:2]) or 'none'}; only restic: {'; '.join(only_binary[:2]) or 'none'}"
     )
-    return Finding("disagreement", str(key), detail, {"model": only_model[:20], "restic": only_binary[:20]})
+    return Finding(
+        "disagreement", str(key), detail, {"model": only_model[:20], "restic": only_binary[:20]}
+    )

@@ -52,7 +52,9 @@ class ModelWorld:
         )
         refused = refusal(groups, self._policy, self._rules)
         if refused:
-            finding = Finding("forget-refused", step.at.date().isoformat(), f"restic forget stops: {refused}")
+            finding = Finding(
+                "forget-refused", step.at.date().isoformat(), f"restic forget stops: {refused}"
+            )
             return Outcome(step, step.due, tuple(map(_untouched, groups)), (finding,))
         self._groups = {group.key: group.keep for group in groups if group.keep}
         return Outcome(step, step.due, groups, tuple(_wiped(groups)))
@@ -71,7 +73,11 @@ def _untouched(group: GroupDecision) -> GroupDecision:
 
 def _wiped(groups: Sequence[GroupDecision]) -> list[Finding]:
     return [
-        Finding("group-wiped", str(group.key), f"forget removes all {len(group.remove)} snapshots of the group")
+        Finding(
+            "group-wiped",
+            str(group.key),
+            f"forget removes all {len(group.remove)} snapshots of the group",
+        )
         for group in groups
         if not group.keep
     ]
