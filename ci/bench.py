@@ -29,14 +29,19 @@ def wall(*argv: str, runs: int = 1, env: dict[str, str] | None = None) -> float:
     times = []
     for _ in range(runs):
         begun = time.perf_counter()
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+        subprocess.run(
+            argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env
+        )
         times.append(time.perf_counter() - begun)
     return min(times)
 
 
 def say(name: str, measured: str, ratio: float, wanted: str, met: bool) -> None:
     """Print one line of the table."""
-    print(f"{name:<34} {measured:<46} {ratio:>8.2f}   {wanted:<22} {'met' if met else 'NOT MET'}", flush=True)
+    print(
+        f"{name:<34} {measured:<46} {ratio:>8.2f}   {wanted:<22} {'met' if met else 'NOT MET'}",
+        flush=True,
+    )
 
 
 def stock_loop_s() -> float:
@@ -56,8 +61,14 @@ def stock_loop_s() -> float:
             at = (datetime(2024, 1, 1, 4) + timedelta(days=day)).strftime("%Y-%m-%d %H:%M:%S")
             for host in hosts:
                 (host / "file-0").write_bytes(os.urandom(4_000))
-                subprocess.run([*restic, "backup", "--host", host.name, "--time", at, str(host)], check=True, env=env)
-            subprocess.run([*restic, "forget", *KEEP], check=True, env=env, stdout=subprocess.DEVNULL)
+                subprocess.run(
+                    [*restic, "backup", "--host", host.name, "--time", at, str(host)],
+                    check=True,
+                    env=env,
+                )
+            subprocess.run(
+                [*restic, "forget", *KEEP], check=True, env=env, stdout=subprocess.DEVNULL
+            )
             subprocess.run([*restic, "prune"], check=True, env=env, stdout=subprocess.DEVNULL)
         return (time.perf_counter() - begun) / LOOP_DAYS * DAYS
 
@@ -65,7 +76,13 @@ def stock_loop_s() -> float:
 def bench_help() -> None:
     """`restic-verify --help` against the interpreter's own start."""
     start, shown = wall(PYTHON, "-c", "pass", runs=7), wall(VERIFY, "--help", runs=7)
-    say("--help / python start", f"{shown * 1000:.0f} ms / {start * 1000:.0f} ms", shown / start, "at most 4", shown / start <= 4)
+    say(
+        "--help / python start",
+        f"{shown * 1000:.0f} ms / {start * 1000:.0f} ms",
+        shown / start,
+        "at most 4",
+        shown / start <= 4,
+    )
 
 
 def bench_model() -> None:
@@ -77,7 +94,13 @@ def bench_model() -> None:
     say("model 10 years x 50 hosts", f"{long:.2f} s in all", long, "under 10 s", long < 10)
     half = wall(*simulate, "1825", "--hosts", "50")
     growth = (long - short) / (half - short)
-    say("model 10 years / 5 years", f"{long:.2f} s / {half:.2f} s", growth, "about 2 (linear)", growth < 2.6)
+    say(
+        "model 10 years / 5 years",
+        f"{long:.2f} s / {half:.2f} s",
+        growth,
+        "about 2 (linear)",
+        growth < 2.6,
+    )
 
 
 def bench_decisions() -> None:
@@ -92,12 +115,28 @@ def bench_cycle() -> None:
     """The production scripts with every command real, in sequence and in segments."""
     loop = stock_loop_s()
     days = 40
-    sequence = wall(VERIFY, "simulate", "--fidelity", "cycle", "--days", str(days), "--segments", "1") / days * DAYS
+    sequence = (
+        wall(VERIFY, "simulate", "--fidelity", "cycle", "--days", str(days), "--segments", "1")
+        / days
+        * DAYS
+    )
     measured = f"{loop:.0f} s / {sequence:.0f} s (both extrapolated)"
-    say("stock loop / cycle in sequence", measured, loop / sequence, "at least 2", loop / sequence >= 2)
+    say(
+        "stock loop / cycle in sequence",
+        measured,
+        loop / sequence,
+        "at least 2",
+        loop / sequence >= 2,
+    )
     parallel = wall(VERIFY, "simulate", "--fidelity", "cycle", "--days", str(DAYS))
     measured = f"{loop:.0f} s (extrapolated) / {parallel:.0f} s"
-    say("stock loop / cycle in segments", measured, loop / parallel, "at least 6", loop / parallel >= 6)
+    say(
+        "stock loop / cycle in segments",
+        measured,
+        loop / parallel,
+        "at least 6",
+        loop / parallel >= 6,
+    )
 
 
 BENCHES: dict[str, Callable[[], None]] = {
@@ -112,7 +151,11 @@ def main(names: list[str]) -> None:
     """Run the named benchmarks, or all."""
     unknown = [name for name in names if name not in BENCHES]
     if unknown or shutil.which("restic") is None:
-        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHES)}" if unknown else "restic is missing")
+        sys.exit(
+            f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHES)}"
+            if unknown
+            else "restic is missing"
+        )
     print(f"{'what':<34} {'measured':<46} {'ratio':>8}   {'wanted':<22}")
     for name in names or BENCHES:
         BENCHES[name]()

@@ -13,7 +13,10 @@ from verifier.core.errors import CannotVerify
 
 # Deadlines are timings, and timings are never asserted.
 settings.register_profile(
-    "quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    "quick",
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -27,6 +30,8 @@ def restic_release() -> object:
         try:
             return open_toolchain(dict(os.environ)).provide(version)
         except CannotVerify as error:
-            pytest.fail(f"restic {version} is not to be had, so nothing is proven about it: {error}. {error.remedy}")
+            pytest.fail(
+                f"restic {version} is not to be had, so nothing is proven about it: {error}. {error.remedy}"
+            )
 
     return provide

@@ -10,12 +10,13 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.drill.unprivileged import as_nobody
 from verifier.core.entry import path_order
 from verifier.core.errors import CannotVerify, ToolMissing
 from verifier.core.exclude import parse_excludes
@@ -23,8 +24,6 @@ from verifier.core.host import Command
 from verifier.drill.probe import Walk, program
 from verifier.drill.sides import observe
 from verifier.fleet.local import LocalHost
-
-NOBODY = 65_534
 
 
 def walk(root: Path, **options: Any) -> dict[str, dict[str, Any]]:
@@ -174,30 +173,6 @@ def test_reading_leaves_no_access_time_behind(tree: Path) -> None:
     walk(tree)
 
     assert (tree / "a!").stat().st_atime_ns == 5
-
-
-def as_nobody(look: Callable[[], Any]) -> Any:
-    """Return what a function sees without root's rights, from a child process."""
-    if os.geteuid() != 0:
-        return look()
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(receive)
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            answer = json.dumps(look())
-        except BaseException as error:  # noqa: BLE001 - the parent shall see it
-            answer = json.dumps(repr(error))
-        os.write(send, answer.encode())
-        os._exit(0)
-    os.close(send)
-    with os.fdopen(receive) as stream:
-        answer = stream.read()
-    os.waitpid(child, 0)
-    return json.loads(answer)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from verifier.fleet.ssh import SshHost
 class Recorder:
     """A place to run ssh that only notes what it was asked."""
 
-    answer: Completed = Completed(0, b"", b"", 0.0)
+    answer: Completed = field(default_factory=lambda: Completed(0, b"", b"", 0.0))
     name: str = "here"
     asked: list[Command] = field(default_factory=list)
 

@@ -17,7 +17,7 @@ HOSTS = re.compile(
 )
 """As the last two labels of a name with a scheme or a label before it."""
 
-MACHINE = re.compile(r"/work/(?:main|shared)|/root/(?:\.|work)|/tmp/(?:brief|restics|venv)")
+MACHINE = re.compile(r"(?<!\w)/work/(?:main|shared)|/root/(?:\.|work)|/tmp/(?:brief|restics|venv)")
 
 
 def _names_a_registry(text: str) -> bool:

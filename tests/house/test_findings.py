@@ -15,16 +15,16 @@ PAGE = ROOT / "docs" / "findings.md"
 TEXT = """\
 # Findings and verdicts
 
-Everything that restic-verify sees is a finding of one of these kinds. A kind has one severity; the worst finding of
-a report makes its verdict, and the verdict is the exit code. A look that could not be taken is UNKNOWN and never
-counts as passed, and so is a look at nothing.
+Everything that restic-verify sees is a finding of one of these kinds. A kind has one severity; the
+worst finding of a report makes its verdict, and the verdict is the exit code. A look that could not
+be taken is UNKNOWN and never counts as passed, and so is a look at nothing.
 
 | verdict | exit code | outranks |
 |---|---|---|
 {verdicts}
 
-Two more exit codes are no verdicts: 64 for wrong usage or configuration, and 128 + the signal's number for a run
-that a signal ended (130, 143).
+Two more exit codes are no verdicts: 64 for wrong usage or configuration, and 128 + the
+signal's number for a run that a signal ended (130, 143).
 
 | kind | severity | meaning |
 |---|---|---|

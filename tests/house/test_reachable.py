@@ -21,9 +21,8 @@ def _mentioned(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"verifier(\.\w+)+", node.value):
-                yield node.value
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"verifier(\.\w+)+", str(node.value)):
+            yield str(node.value)
 
 
 def _packages(name: str) -> Iterator[str]:

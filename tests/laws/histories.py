@@ -17,25 +17,42 @@ spans = st.builds(
 )
 
 
-def _snapshot(number: int, second: int, zone: timezone, host: str, paths: tuple[str, ...], tags: tuple[str, ...]) -> Snapshot:
+def _snapshot(
+    number: int,
+    second: int,
+    zone: timezone,
+    host: str,
+    paths: tuple[str, ...],
+    tags: tuple[str, ...],
+) -> Snapshot:
     taken_at = datetime.fromtimestamp(second, UTC).astimezone(zone)
     return Snapshot(f"{number:04}", taken_at, host, paths, tags)
 
 
 @st.composite
 def histories(
-    draw: st.DrawFn, *, max_size: int = 60, mixed_zones: bool = True, hosts: tuple[str, ...] = ("a", "b")
+    draw: st.DrawFn,
+    *,
+    max_size: int = 60,
+    mixed_zones: bool = True,
+    hosts: tuple[str, ...] = ("a", "b"),
 ) -> list[Snapshot]:
     """Draw snapshots of up to ten years, no two at one instant, oldest first."""
     start = draw(st.integers(1_262_304_000, 1_609_459_200))
-    gap = st.one_of(st.integers(60, 7_200), st.integers(40_000, 200_000), st.integers(200_000, 9_000_000))
+    gap = st.one_of(
+        st.integers(60, 7_200), st.integers(40_000, 200_000), st.integers(200_000, 9_000_000)
+    )
     zones = st.sampled_from(OFFSETS) if mixed_zones else st.just(draw(st.sampled_from(OFFSETS)))
     tags = st.sampled_from([(), (), ("keep",), ("keep", "rel"), ("x",)])
     paths = st.sampled_from([("/srv",), ("/srv",), ("/srv", "/etc"), ("/etc", "/srv")])
     found: list[Snapshot] = []
     for number in range(draw(st.integers(1, max_size))):
         start += draw(gap)
-        found.append(_snapshot(number, start, draw(zones), draw(st.sampled_from(hosts)), draw(paths), draw(tags)))
+        found.append(
+            _snapshot(
+                number, start, draw(zones), draw(st.sampled_from(hosts)), draw(paths), draw(tags)
+            )
+        )
     return found
 
 

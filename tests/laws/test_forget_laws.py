@@ -33,10 +33,11 @@ def kept(snapshots: list[Snapshot], policy: Policy, release: str) -> set[str]:
     return {snapshot.id for snapshot, _ in forget(snapshots, policy, release).kept()}
 
 
-
 @every_release
 @given(history=histories(), policy=policies)
-def test_forgetting_twice_removes_nothing_more(release: str, history: list[Snapshot], policy: Policy) -> None:
+def test_forgetting_twice_removes_nothing_more(
+    release: str, history: list[Snapshot], policy: Policy
+) -> None:
     once = [snapshot for snapshot, _ in forget(history, policy, release).kept()]
 
     assert {s.id for s in once} == kept(once, policy, release)
@@ -44,7 +45,9 @@ def test_forgetting_twice_removes_nothing_more(release: str, history: list[Snaps
 
 @every_release
 @given(history=histories(), policy=policies)
-def test_nothing_is_lost_between_keep_and_remove(release: str, history: list[Snapshot], policy: Policy) -> None:
+def test_nothing_is_lost_between_keep_and_remove(
+    release: str, history: list[Snapshot], policy: Policy
+) -> None:
     decision = forget(history, policy, release)
     sorted_ids = sorted(s.id for g in decision.groups for s in (*g.keep, *g.remove))
 
@@ -64,7 +67,9 @@ def test_newest_is_kept_by_any_count(release: str, history: list[Snapshot], poli
 
 @every_release
 @given(history=histories(), policy=count_policies)
-def test_a_group_stays_within_its_bound(release: str, history: list[Snapshot], policy: Policy) -> None:
+def test_a_group_stays_within_its_bound(
+    release: str, history: list[Snapshot], policy: Policy
+) -> None:
     bound = policy_bound(policy)
     assert bound is not None
 
@@ -73,7 +78,9 @@ def test_a_group_stays_within_its_bound(release: str, history: list[Snapshot], p
 
 @every_release
 @given(history=histories(), policy=count_policies, more=st.data())
-def test_a_higher_count_keeps_no_less(release: str, history: list[Snapshot], policy: Policy, more: st.DataObject) -> None:
+def test_a_higher_count_keeps_no_less(
+    release: str, history: list[Snapshot], policy: Policy, more: st.DataObject
+) -> None:
     rule = more.draw(st.sampled_from(["last", "hourly", "daily", "weekly", "monthly", "yearly"]))
     higher = replace(policy, **{rule: getattr(policy, rule) + more.draw(st.integers(1, 10))})
 
@@ -97,7 +104,8 @@ def test_daily_forget_keeps_what_one_forget_keeps(
 def test_windows_break_that_law() -> None:
     """The counterexample recorded from real restic: a window whose start goes back at a month's end."""
     history = [
-        Snapshot(str(day), datetime(*day, 4, tzinfo=UTC), "a", ("/srv",)) for day in ((2021, 3, 2), (2021, 3, 31), (2021, 4, 1))
+        Snapshot(str(day), datetime(*day, 4, tzinfo=UTC), "a", ("/srv",))
+        for day in ((2021, 3, 2), (2021, 3, 31), (2021, 4, 1))
     ]
     policy = Policy(within=replace(Policy().within, months=1))
     first = [snapshot for snapshot, _ in forget(history[:2], policy, "0.18.0").kept()]
@@ -146,6 +154,8 @@ def test_a_snapshot_taken_away_breaks_a_promise(
 def test_policy_of_every_rule_is_drawn() -> None:
     """The strategies cover every field of a policy, so no rule escapes the laws."""
     drawn = {"last", "hourly", "daily", "weekly", "monthly", "yearly", "tags"}
-    drawn |= {f"within{rule}" for rule in ("", "_hourly", "_daily", "_weekly", "_monthly", "_yearly")}
+    drawn |= {
+        f"within{rule}" for rule in ("", "_hourly", "_daily", "_weekly", "_monthly", "_yearly")
+    }
 
     assert drawn == {f.name for f in fields(Policy)}

@@ -22,7 +22,9 @@ def at_hours(hours: list[float], host: str = "web1") -> list[Snapshot]:
 
 def coming(snapshots: list[Snapshot], days: int) -> list[datetime]:
     until = NOW + timedelta(days=days)
-    return [s.taken_at for s in continue_as_before(snapshots, now=NOW, until=until, group_by=GROUP_BY)]
+    return [
+        s.taken_at for s in continue_as_before(snapshots, now=NOW, until=until, group_by=GROUP_BY)
+    ]
 
 
 @pytest.mark.parametrize("days", [7, 8, 30, 400])
@@ -40,7 +42,9 @@ def test_two_a_day_stay_two_a_day() -> None:
 
 
 def test_working_days_stay_working_days() -> None:
-    history = at_hours([24 * day for day in range(30) if (START + timedelta(days=day)).weekday() < 5])
+    history = at_hours(
+        [24 * day for day in range(30) if (START + timedelta(days=day)).weekday() < 5]
+    )
 
     assert {0, 1, 2, 3, 4} == {at.weekday() for at in coming(history, 60)}
 
@@ -67,7 +71,9 @@ def test_a_year_ahead_equals_a_year_lived() -> None:
     history = at_hours([24 * day for day in range(31)])
     ahead = forget_ahead(history, policy, rules, now=NOW, days=365, zone=UTC, group_by=GROUP_BY)
     lived = at_hours([24 * day for day in range(396)])
-    once = forget_ahead(lived, policy, rules, now=START + timedelta(days=395), days=0, zone=UTC, group_by=GROUP_BY)
+    once = forget_ahead(
+        lived, policy, rules, now=START + timedelta(days=395), days=0, zone=UTC, group_by=GROUP_BY
+    )
 
     assert [s.taken_at for s, _ in once.kept()] == [s.taken_at for s, _ in ahead.kept()]
     assert [why for _, why in once.kept()] == [why for _, why in ahead.kept()]

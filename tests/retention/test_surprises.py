@@ -37,7 +37,9 @@ def daily(
     return found
 
 
-def found_in(snapshots: list[Snapshot], policy: Policy = PRODUCTION, release: str = "0.18.0", days: int = 100) -> list[Finding]:
+def found_in(
+    snapshots: list[Snapshot], policy: Policy = PRODUCTION, release: str = "0.18.0", days: int = 100
+) -> list[Finding]:
     now = START + timedelta(days=days)
     rules = rules_for(release)
     decision = decide(snapshots, policy, rules, now=now, zone=LA)
@@ -80,11 +82,15 @@ def test_a_host_that_stopped_freezes_its_group() -> None:
 
 
 def test_a_weekly_host_beside_daily_ones_is_not_frozen() -> None:
-    assert "frozen-group" not in kinds(found_in(daily(range(100)) + daily(range(0, 95, 7), host="nas")))
+    assert "frozen-group" not in kinds(
+        found_in(daily(range(100)) + daily(range(0, 95, 7), host="nas"))
+    )
 
 
 def test_a_future_snapshot_is_told() -> None:
-    future = [f for f in found_in([*daily(range(100)), *daily([2_000])]) if f.kind == "future-snapshot"]
+    future = [
+        f for f in found_in([*daily(range(100)), *daily([2_000])]) if f.kind == "future-snapshot"
+    ]
 
     assert 1 == len(future)
     assert "future-snapshot" not in kinds(found_in(daily(range(100))))
@@ -121,7 +127,9 @@ def test_daily_counts_days_that_have_snapshots() -> None:
     assert "stretched-days" not in kinds(found_in(daily(range(100))))
 
 
-@pytest.mark.parametrize(("release", "kind"), [("0.14.0", "group-wiped"), ("0.18.0", "forget-refused")])
+@pytest.mark.parametrize(
+    ("release", "kind"), [("0.14.0", "group-wiped"), ("0.18.0", "forget-refused")]
+)
 def test_a_policy_that_empties_a_group_is_told(release: str, kind: str) -> None:
     policy = Policy(tags=(("keep",),))
     tagged = [replace(s, tags=("keep",)) for s in daily(range(100))]

@@ -29,7 +29,9 @@ RUNS = [
 
 def recorded_policy(options: dict[str, Any]) -> Policy:
     """Turn the vectors' spelling into a Policy."""
-    spans = {name: parse_duration(value) for name, value in options.items() if name.startswith("within")}
+    spans = {
+        name: parse_duration(value) for name, value in options.items() if name.startswith("within")
+    }
     tags = tuple(map(tuple, options.get("tags", ())))
     return Policy(**{**options, **spans, "tags": tags})
 
@@ -37,12 +39,16 @@ def recorded_policy(options: dict[str, Any]) -> Policy:
 def recorded_snapshots(case: dict[str, Any]) -> list[Snapshot]:
     """Turn a case's input into snapshots whose id is their index."""
     return [
-        Snapshot(str(index), parse_instant(s["time"]), s["hostname"], tuple(s["paths"]), tuple(s["tags"]))
+        Snapshot(
+            str(index), parse_instant(s["time"]), s["hostname"], tuple(s["paths"]), tuple(s["tags"])
+        )
         for index, s in enumerate(case["snapshots"])
     ]
 
 
-def forget(case: dict[str, Any], version: str, snapshots: list[Snapshot], now: datetime) -> Decision:
+def forget(
+    case: dict[str, Any], version: str, snapshots: list[Snapshot], now: datetime
+) -> Decision:
     """Ask the model what the recorded process was asked."""
     return decide(
         snapshots,
@@ -54,12 +60,23 @@ def forget(case: dict[str, Any], version: str, snapshots: list[Snapshot], now: d
     )
 
 
-@pytest.mark.parametrize(("case", "result", "version"), [r for r in RUNS if r.values[0]["kind"] == "oneshot"])
-def test_one_forget_agrees_with_restic(case: dict[str, Any], result: dict[str, Any], version: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "result", "version"), [r for r in RUNS if r.values[0]["kind"] == "oneshot"]
+)
+def test_one_forget_agrees_with_restic(
+    case: dict[str, Any], result: dict[str, Any], version: str
+) -> None:
     decision = forget(case, version, recorded_snapshots(case), parse_instant(case["now"]))
 
     expected = sorted(
-        (g["host"], sorted(g["paths"] or ()), sorted(g["tags"] or ()), g["keep"], g["reasons"], g["remove_count"])
+        (
+            g["host"],
+            sorted(g["paths"] or ()),
+            sorted(g["tags"] or ()),
+            g["keep"],
+            g["reasons"],
+            g["remove_count"],
+        )
         for g in result["groups"]
     )
     found = sorted(
@@ -77,8 +94,12 @@ def test_one_forget_agrees_with_restic(case: dict[str, Any], result: dict[str, A
     assert result["keep"] == sorted(int(s.id) for s, _ in decision.kept())
 
 
-@pytest.mark.parametrize(("case", "result", "version"), [r for r in RUNS if r.values[0]["kind"] == "sequential"])
-def test_every_step_agrees_with_restic(case: dict[str, Any], result: dict[str, Any], version: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "result", "version"), [r for r in RUNS if r.values[0]["kind"] == "sequential"]
+)
+def test_every_step_agrees_with_restic(
+    case: dict[str, Any], result: dict[str, Any], version: str
+) -> None:
     snapshots = recorded_snapshots(case)
     now = parse_instant(case["now"])
     alive: list[Snapshot] = []

@@ -47,10 +47,14 @@ class Peer:
         make_repository(folder, PASSWORD, self.host, self.restic)
         self.forge = Forge(folder, PASSWORD)
 
-    def forget(self, snapshots: list[Snapshot], policy: Policy, zone: str, group_by: tuple[str, ...]) -> Decision:
+    def forget(
+        self, snapshots: list[Snapshot], policy: Policy, zone: str, group_by: tuple[str, ...]
+    ) -> Decision:
         files = {file: name for name, file in self.forge.replace_all(snapshots).items()}
         named = {snapshot.id: snapshot for snapshot in snapshots}
-        access = Access(str(self.folder), password=PASSWORD, env={"TZ": zone}, options=("--no-cache",))
+        access = Access(
+            str(self.folder), password=PASSWORD, env={"TZ": zone}, options=("--no-cache",)
+        )
         decision = Restic(self.host, self.restic, access).plan_forget(policy, group_by)
         groups = tuple(
             replace(
@@ -64,7 +68,11 @@ class Peer:
 
 
 @pytest.fixture(scope="module", params=RELEASES)
-def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, restic_release: Provide) -> tuple[str, Peer]:
+def peer(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    restic_release: Provide,
+) -> tuple[str, Peer]:
     folder = tmp_path_factory.mktemp("differential") / "repository"
     return request.param, Peer(folder, restic_release(request.param))
 
@@ -73,21 +81,36 @@ def taken_by(release: str, policy: Policy) -> Policy:
     """Take `unlimited` out where a release does not know it."""
     if rules_for(release).knows_unlimited:
         return policy
-    return replace(policy, last=max(policy.last, 0), daily=max(policy.daily, 0) or 1 * (policy.daily == UNLIMITED))
+    return replace(
+        policy,
+        last=max(policy.last, 0),
+        daily=max(policy.daily, 0) or 1 * (policy.daily == UNLIMITED),
+    )
 
 
 @pytest.mark.heavy
 @settings(max_examples=150)
-@given(history=histories(max_size=50), policy=policies, zone=st.sampled_from(ZONES), group_by=st.sampled_from(GROUP_BYS))
+@given(
+    history=histories(max_size=50),
+    policy=policies,
+    zone=st.sampled_from(ZONES),
+    group_by=st.sampled_from(GROUP_BYS),
+)
 def test_model_and_restic_agree(
-    peer: tuple[str, Peer], history: list[Snapshot], policy: Policy, zone: str, group_by: tuple[str, ...]
+    peer: tuple[str, Peer],
+    history: list[Snapshot],
+    policy: Policy,
+    zone: str,
+    group_by: tuple[str, ...],
 ) -> None:
     release, restic = peer
     policy = taken_by(release, policy)
     if not policy:
         return
     found = restic.forget(history, policy, zone, group_by)
-    expected = decide(history, policy, rules_for(release), now=NOW, zone=ZoneInfo(zone), group_by=group_by)
+    expected = decide(
+        history, policy, rules_for(release), now=NOW, zone=ZoneInfo(zone), group_by=group_by
+    )
 
     assert expected.refused == found.refused
     if not found.refused:
@@ -99,7 +122,8 @@ def test_a_wrong_model_is_found_out(peer: tuple[str, Peer]) -> None:
     """Seen red: the rules of the other side of 0.16 disagree on the oldest snapshot."""
     release, restic = peer
     history = [
-        Snapshot(str(day), datetime(2024, 3, day, 4, tzinfo=UTC), "a", ("/srv",)) for day in range(1, 20)
+        Snapshot(str(day), datetime(2024, 3, day, 4, tzinfo=UTC), "a", ("/srv",))
+        for day in range(1, 20)
     ]
     policy = Policy(daily=3, yearly=2)
     found = restic.forget(history, policy, "UTC", ("host", "paths"))

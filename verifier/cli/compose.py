@@ -26,7 +26,7 @@ from verifier.retention.decide import parse_group_by
 from verifier.retention.rules import NEWEST, release_text, rules_for
 from verifier.simulate.segments import Open, RealWorld
 from verifier.simulate.simulation import Simulation
-from verifier.simulate.timeline import Source, plan_steps
+from verifier.simulate.timeline import Deviations, Source, plan_steps
 
 HOSTS_MAX = 10_000
 SEGMENTS_MAX = 64
@@ -65,10 +65,16 @@ class Composition:
 
         Commands still running when the block is left by an error are ended first.
         """
-        with tempfile.TemporaryDirectory(prefix="restic-verify-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(
+            prefix="restic-verify-", ignore_cleanup_errors=True
+        ) as name:
             folder = Path(name)
             try:
-                yield self._open_decisions(folder) if self.fidelity == "decisions" else self._open_cycle(folder)
+                yield (
+                    self._open_decisions(folder)
+                    if self.fidelity == "decisions"
+                    else self._open_cycle(folder)
+                )
             except BaseException:
                 self.host.end_all()
                 raise
@@ -86,11 +92,15 @@ class Composition:
         def open_world(number: int) -> Iterator[RealWorld]:
             repository = folder / str(number)
             shutil.copytree(folder / "template", repository)
-            access = Access(str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",))
+            access = Access(
+                str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",)
+            )
             restic = Restic(self.host, self.restic, access)
             policy, group_by = self.simulation.policy, self.simulation.group_by
             yield DecisionsWorld(
-                Forge(repository, _PASSWORD), lambda: restic.plan_forget(policy, group_by), self.simulation.model()
+                Forge(repository, _PASSWORD),
+                lambda: restic.plan_forget(policy, group_by),
+                self.simulation.model(),
             )
 
         return open_world
@@ -130,15 +140,23 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
         UsageError: options or configuration contradict.
         ToolMissing: the restic that is meant is not there.
     """
-    config = _overridden(load(Path(options.config), context.environ) if options.config else defaults(), options)
+    config = _overridden(
+        load(Path(options.config), context.environ) if options.config else defaults(), options
+    )
     host = local_host(context.environ, inherit=False)
     restic, release = _restic(options, context, host)
     simulate = config.simulate
     deviating = deviations(options, simulate, {table.name for table in config.hosts})
     fired = fire_times(config.times, config.zone, simulate.start, simulate.days)
-    steps = plan_steps([Source(table.name, tuple(table.include)) for table in config.hosts], fired, deviating)
+    steps = plan_steps(
+        [Source(table.name, tuple(table.include)) for table in config.hosts], fired, deviating
+    )
     if not steps:
-        raise UsageError("--at", "the timer fires on none of the simulated days", "simulate more days, or another time")
+        raise UsageError(
+            "--at",
+            "the timer fires on none of the simulated days",
+            "simulate more days, or another time",
+        )
     policy, group_by = config.policy(), config.group_by
     cores = os.cpu_count() or 1
     most = max(1, len(steps) // 10)
@@ -166,13 +184,22 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
             "rules": release,
             "seed": simulate.seed,
             "segments": segments if options.fidelity != "model" else 1,
-            "repository_key": "none" if options.fidelity == "model" else "low-cost test key (scrypt N=2)",
-            "missed": [f"{days.first}..{days.last}" for days in deviating.missed],
-            "down": [f"{name}@{days.first}..{days.last}" for name, days in deviating.down],
-            "path_changes": [f"{c.host}@{c.first}={','.join(c.paths)}" for c in deviating.changes],
+            "repository_key": "none"
+            if options.fidelity == "model"
+            else "low-cost test key (scrypt N=2)",
+            **_told(deviating),
         },
         dict(context.environ),
     )
+
+
+def _told(deviating: Deviations) -> dict[str, object]:
+    told = {
+        "missed": [f"{days.first}..{days.last}" for days in deviating.missed],
+        "down": [f"{name}@{days.first}..{days.last}" for name, days in deviating.down],
+        "path_changes": [f"{c.host}@{c.first}={','.join(c.paths)}" for c in deviating.changes],
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _restic(options: argparse.Namespace, context: Context, host: LocalHost) -> tuple[str, str]:
@@ -180,7 +207,11 @@ def _restic(options: argparse.Namespace, context: Context, host: LocalHost) -> t
         return find_restic(options.restic, context.environ, host)
     if options.restic is None:
         found = shutil.which("restic", path=context.environ.get("PATH"))
-        return ("", find_restic(None, context.environ, host)[1]) if found else ("", release_text(NEWEST))
+        return (
+            ("", find_restic(None, context.environ, host)[1])
+            if found
+            else ("", release_text(NEWEST))
+        )
     if "/" in options.restic:
         return "", find_restic(options.restic, context.environ, host)[1]
     return "", rules_for(options.restic).release
@@ -200,7 +231,10 @@ def _overridden(config: Config, options: argparse.Namespace) -> Config:
     if options.hosts is not None:
         count = positive("--hosts", options.hosts, most=HOSTS_MAX)
         like = config.hosts[0]
-        update["hosts"] = tuple(like.model_copy(update={"name": f"host{n}", "address": None}) for n in range(1, count + 1))
+        update["hosts"] = tuple(
+            like.model_copy(update={"name": f"host{n}", "address": None})
+            for n in range(1, count + 1)
+        )
     keep = keep_options(options)
     if keep or options.group_by is not None:
         update["retention"] = _retention(config, keep, options.group_by)
@@ -215,8 +249,14 @@ def _schedule(config: Config, options: argparse.Namespace) -> object:
         try:
             times = tuple(sorted({time.fromisoformat(at) for at in options.at}))
         except ValueError as error:
-            raise UsageError("--at", f"{' '.join(options.at)}: {error}", "write a time of day as 04:00") from error
-    zone = str(parse_zone("--timezone", options.timezone)) if options.timezone else config.schedule.timezone
+            raise UsageError(
+                "--at", f"{' '.join(options.at)}: {error}", "write a time of day as 04:00"
+            ) from error
+    zone = (
+        str(parse_zone("--timezone", options.timezone))
+        if options.timezone
+        else config.schedule.timezone
+    )
     return config.schedule.model_copy(update={"times": times, "timezone": zone})
 
 
@@ -225,7 +265,9 @@ def _retention(config: Config, keep: dict[str, object], group_by: str | None) ->
     update: dict[str, object] = {}
     if keep:
         if not parse_keep(keep):  # type: ignore[arg-type]
-            raise UsageError("--keep-*", "no rule keeps anything", "give at least one --keep-* option above 0")
+            raise UsageError(
+                "--keep-*", "no rule keeps anything", "give at least one --keep-* option above 0"
+            )
         fields = [name for name in type(config.retention).model_fields if name.startswith("keep_")]
         update = dict.fromkeys(fields)
         update |= {name.replace("-", "_"): value for name, value in keep.items()}

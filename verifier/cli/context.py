@@ -33,5 +33,7 @@ class Context:
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, unit=f" {unit}", desc=about, file=self.err, leave=False, smoothing=0.1) as bar:
+        with tqdm(
+            total=total, unit=f" {unit}", desc=about, file=self.err, leave=False, smoothing=0.1
+        ) as bar:
             yield bar.update

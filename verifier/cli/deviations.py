@@ -36,7 +36,9 @@ def parse_days(option: str, text: str) -> Days:
     return days
 
 
-def deviations(options: argparse.Namespace, configured: Simulate, hosts: Collection[str]) -> Deviations:
+def deviations(
+    options: argparse.Namespace, configured: Simulate, hosts: Collection[str]
+) -> Deviations:
     """Join what the command line says with what the configuration says.
 
     Raises:
@@ -52,7 +54,11 @@ def deviations(options: argparse.Namespace, configured: Simulate, hosts: Collect
         day, equals, paths = rest.partition("=")
         listed = tuple(path.strip() for path in paths.split(",") if path.strip())
         if not equals or not listed or not all(path.startswith("/") for path in listed):
-            raise UsageError("--change-paths", f"{text!r} names no absolute paths", "write HOST@2024-05-01=/srv,/etc")
+            raise UsageError(
+                "--change-paths",
+                f"{text!r} names no absolute paths",
+                "write HOST@2024-05-01=/srv,/etc",
+            )
         changes.append(PathChange(host, parse_day("--change-paths", day), listed))
     missed = tuple(Days(d.first, d.last) for d in configured.missed)
     missed += tuple(parse_days("--miss", text) for text in options.miss)
@@ -62,7 +68,11 @@ def deviations(options: argparse.Namespace, configured: Simulate, hosts: Collect
 def _host_at(option: str, text: str, hosts: Collection[str]) -> tuple[str, str]:
     host, at, rest = text.partition("@")
     if not at:
-        raise UsageError(option, f"{text!r} names no host", f"write {option} HOST@2024-03-03..2024-03-09")
+        raise UsageError(
+            option, f"{text!r} names no host", f"write {option} HOST@2024-03-03..2024-03-09"
+        )
     if host not in hosts:
-        raise UsageError(option, f"there is no host {host!r}", f"hosts are {', '.join(sorted(hosts))}")
+        raise UsageError(
+            option, f"there is no host {host!r}", f"hosts are {', '.join(sorted(hosts))}"
+        )
     return host, rest

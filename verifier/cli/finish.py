@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from verifier import __version__
 from verifier.cli.context import Context
 from verifier.clock.system import SystemClock
-from verifier.core.errors import CannotVerify, ConfigError, Interrupted, NoSpace, UsageError, VerifyError
+from verifier.core.errors import (
+    CannotVerify,
+    ConfigError,
+    Interrupted,
+    NoSpace,
+    UsageError,
+    VerifyError,
+)
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 
@@ -33,37 +42,46 @@ def versions(**more: str) -> dict[str, str]:
     }
 
 
-def run_command(name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def run_command(
+    name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
     """Run a command to its report and deliver that."""
+    if options.report is not None:
+        # Before the work, not after it: a long run must not end in a folder that cannot be made.
+        with writing(options.report):
+            Path(options.report).mkdir(parents=True, exist_ok=True)
+            (Path(options.report) / "report.json").touch()
     report = run(options, Context(SystemClock(), environ, sys.stderr))
     assert report.kind == name, f"{name} ended in a report of {report.kind}"
-    deliver(report, as_json=options.json, folder=options.report)
+    envelope = report.envelope()
+    if options.report is not None:
+        with writing(options.report):
+            _write_folder(Path(options.report), envelope)
+    _print(envelope, as_json=options.json)
     return report.verdict.value
 
 
-def deliver(report: Report, *, as_json: bool, folder: str | None) -> None:
-    """Print the report and write its folder.
+@contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Translate what the disk says while something is written below a report's folder.
 
     Raises:
-        NoSpace, UsageError: the folder cannot be written.
+        NoSpace, UsageError: it cannot be written.
     """
-    envelope = report.envelope()
-    if folder is not None:
-        _write_folder(Path(folder), envelope)
-    _print(envelope, as_json=as_json)
+    try:
+        yield
+    except OSError as error:
+        kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else UsageError
+        message = f"the report cannot be written: {error.strerror}"
+        raise kind(folder, message, "name another folder with --report") from error
 
 
 def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:
     from verifier.monitor.render.json import render_json
     from verifier.monitor.render.page import page
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
-        (folder / "index.html").write_text(page(envelope), encoding="utf-8")
-    except OSError as error:
-        kind = NoSpace if error.errno in {28, 122} else UsageError
-        raise kind(str(folder), f"the report cannot be written: {error.strerror}", "name another folder") from error
+    (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
+    (folder / "index.html").write_text(page(envelope), encoding="utf-8")
 
 
 def _print(envelope: Mapping[str, object], *, as_json: bool) -> None:
@@ -95,7 +113,13 @@ def finish_error(arguments: Sequence[str], error: BaseException, environ: Mappin
         started_at=now,
         finished_at=now,
         tool=versions(),
-        sections={"error": {"message": f"{finding.subject}: {finding.detail}", "remedy": remedy, "exit_code": exit_code}},
+        sections={
+            "error": {
+                "message": f"{finding.subject}: {finding.detail}",
+                "remedy": remedy,
+                "exit_code": exit_code,
+            }
+        },
     )
     if "--json" in arguments:
         _print(report.envelope(), as_json=True)
@@ -111,7 +135,11 @@ def _explain(error: BaseException, environ: Mapping[str, str]) -> tuple[Finding,
         return Finding("interrupted", error.subject, error.message), error.remedy, code
     if isinstance(error, VerifyError):
         code = EXIT_USAGE if isinstance(error, UsageError) else 3
-        return Finding("could-not-verify", error.subject, error.message, _evidence(error)), error.remedy, code
+        return (
+            Finding("could-not-verify", error.subject, error.message, _evidence(error)),
+            error.remedy,
+            code,
+        )
     if environ.get("RESTIC_VERIFY_DEBUG"):
         traceback.print_exception(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -123,5 +151,11 @@ def _explain(error: BaseException, environ: Mapping[str, str]) -> tuple[Finding,
 
 def _evidence(error: VerifyError) -> dict[str, object]:
     if isinstance(error, ConfigError):
-        return {"file": error.file, "line": error.line, "key": error.key, "found": error.found, "expected": error.expected}
+        return {
+            "file": error.file,
+            "line": error.line,
+            "key": error.key,
+            "found": error.found,
+            "expected": error.expected,
+        }
     return {"error": type(error).__name__} if isinstance(error, CannotVerify) else {}

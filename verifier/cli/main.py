@@ -76,7 +76,8 @@ def _overview() -> str:
         "usage: restic-verify COMMAND [options]\n\n"
         "Would I get my data back, and will the snapshot I need still be there next year?\n\n"
         f"commands:\n{''.join(lines)}\n"
-        "  --version, --help; `restic-verify COMMAND --help` for a command's options\n\n" + EXIT_CODES
+        "  --version, --help; `restic-verify COMMAND --help` for a command's options\n\n"
+        + EXIT_CODES
     )
 
 
@@ -88,8 +89,12 @@ def _parser(command: str) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on standard output")
-    parser.add_argument("--report", metavar="DIR", help="write an HTML page and the JSON report into DIR")
+    parser.add_argument(
+        "--json", action="store_true", help="print exactly one JSON object on standard output"
+    )
+    parser.add_argument(
+        "--report", metavar="DIR", help="write an HTML page and the JSON report into DIR"
+    )
     return parser
 
 

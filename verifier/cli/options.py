@@ -9,18 +9,35 @@ from zoneinfo import ZoneInfo, available_timezones
 from verifier.core.errors import UsageError
 
 COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-SPANS = ("within", "within-hourly", "within-daily", "within-weekly", "within-monthly", "within-yearly")
+SPANS = (
+    "within",
+    "within-hourly",
+    "within-daily",
+    "within-weekly",
+    "within-monthly",
+    "within-yearly",
+)
 
 
 def add_keep_options(parser: argparse.ArgumentParser) -> None:
     """Add `--keep-*` and `--group-by`."""
     policy = parser.add_argument_group("policy, as for `restic forget`")
     for rule in COUNTS:
-        policy.add_argument(f"--keep-{rule}", metavar="N", help="a count, or unlimited" if rule == "last" else None)
+        policy.add_argument(
+            f"--keep-{rule}", metavar="N", help="a count, or unlimited" if rule == "last" else None
+        )
     for rule in SPANS:
-        policy.add_argument(f"--keep-{rule}", metavar="DURATION", help="such as 1y5m7d2h" if rule == "within" else None)
-    policy.add_argument("--keep-tag", metavar="TAG[,TAG]", action="append", help="may be given several times")
-    policy.add_argument("--group-by", metavar="KEYS", help="host, paths, tags by comma (default: host,paths)")
+        policy.add_argument(
+            f"--keep-{rule}",
+            metavar="DURATION",
+            help="such as 1y5m7d2h" if rule == "within" else None,
+        )
+    policy.add_argument(
+        "--keep-tag", metavar="TAG[,TAG]", action="append", help="may be given several times"
+    )
+    policy.add_argument(
+        "--group-by", metavar="KEYS", help="host, paths, tags by comma (default: host,paths)"
+    )
 
 
 def keep_options(options: argparse.Namespace) -> dict[str, object]:
@@ -48,7 +65,9 @@ def parse_zone(option: str, name: str) -> ZoneInfo:
 
 def reader_zone(environ: Mapping[str, str], name: str | None) -> ZoneInfo:
     """Return the zone the reader thinks in: as given, else TZ, else UTC."""
-    return parse_zone("--timezone" if name else "TZ", name or environ.get("TZ", "").lstrip(":") or "UTC")
+    return parse_zone(
+        "--timezone" if name else "TZ", name or environ.get("TZ", "").lstrip(":") or "UTC"
+    )
 
 
 def positive(option: str, text: str, *, most: int) -> int:
@@ -58,5 +77,7 @@ def positive(option: str, text: str, *, most: int) -> int:
         UsageError: anything else.
     """
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise UsageError(option, f"{text!r} is not a whole number from 1 to {most}", f"write {option} 400")
+        raise UsageError(
+            option, f"{text!r} is not a whole number from 1 to {most}", f"write {option} 400"
+        )
     return int(text)

@@ -23,12 +23,32 @@ DAYS_AHEAD_MAX = 3_660
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add("--snapshots", metavar="FILE", help="output of `restic snapshots --json`; - reads standard input")
-    add("--repo", metavar="LOCATION", help="a repository, asked by restic (default: RESTIC_REPOSITORY)")
-    add("--restic", metavar="PATH", help="the restic program that --repo is asked with (default: the one on PATH)")
+    add(
+        "--snapshots",
+        metavar="FILE",
+        help="output of `restic snapshots --json`; - reads standard input",
+    )
+    add(
+        "--repo",
+        metavar="LOCATION",
+        help="a repository, asked by restic (default: RESTIC_REPOSITORY)",
+    )
+    add(
+        "--restic",
+        metavar="PATH",
+        help="the restic program that --repo is asked with (default: the one on PATH)",
+    )
     add("--config", metavar="FILE", help="take policy, repository and time zone from a verify.toml")
-    add("--rules", metavar="VERSION", help="decide as this restic release does (default: the one in use, else the newest)")
-    add("--timezone", metavar="ZONE", help="the zone in which you think of days (default: TZ, else UTC)")
+    add(
+        "--rules",
+        metavar="VERSION",
+        help="decide as this restic release does (default: the one in use, else the newest)",
+    )
+    add(
+        "--timezone",
+        metavar="ZONE",
+        help="the zone in which you think of days (default: TZ, else UTC)",
+    )
     add("--now", metavar="TIME", help="pretend it is this time, as 2024-03-01T04:00:00Z")
     add("--days-ahead", metavar="N", help="what will survive in N days if backups go on as they do")
     add_keep_options(parser)
@@ -46,14 +66,20 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     now = _now(options.now) if options.now else started_at
     zone = reader_zone(context.environ, options.timezone or source.timezone)
     snapshots = source.snapshots
-    days = 0 if options.days_ahead is None else positive("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
+    days = (
+        0
+        if options.days_ahead is None
+        else positive("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
+    )
     policy, rules, group_by = source.policy, source.rules, source.group_by
     decision = decide(snapshots, policy, rules, now=now, zone=zone, group_by=group_by)
     found = surprises(decision, policy, rules, now=now, reader_zone=zone)
     if days:
         # How the snapshots are dated is judged by today; everything else by what will be then.
         dated = tuple(f for f in found if f.kind in {"future-snapshot", "back-dated"})
-        decision = forget_ahead(snapshots, policy, rules, now=now, days=days, zone=zone, group_by=group_by)
+        decision = forget_ahead(
+            snapshots, policy, rules, now=now, days=days, zone=zone, group_by=group_by
+        )
         then = surprises(decision, policy, rules, now=now + timedelta(days=days), reader_zone=zone)
         found = (*dated, *(f for f in then if f.kind not in {"future-snapshot", "back-dated"}))
     return conclude(
@@ -85,10 +111,14 @@ def _now(text: str) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise UsageError("--now", f"{text!r} is no time with its offset", "write it as 2024-03-01T04:00:00Z") from error
+        raise UsageError(
+            "--now", f"{text!r} is no time with its offset", "write it as 2024-03-01T04:00:00Z"
+        ) from error
 
 
-def _section(decision: Decision, found: tuple[Finding, ...], release: str, policy: str) -> dict[str, object]:
+def _section(
+    decision: Decision, found: tuple[Finding, ...], release: str, policy: str
+) -> dict[str, object]:
     return {
         "rules": release,
         "policy": policy,

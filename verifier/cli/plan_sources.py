@@ -52,7 +52,9 @@ def plan_sources(options: argparse.Namespace, context: Context) -> PlanSources:
     config = load(Path(options.config), context.environ) if options.config else None
     policy = _policy(options, config)
     name, snapshots, release = _snapshots(options, config, context)
-    group_by = parse_group_by(options.group_by) if options.group_by is not None else _group_by(config)
+    group_by = (
+        parse_group_by(options.group_by) if options.group_by is not None else _group_by(config)
+    )
     rules = rules_for(options.rules or release or release_text(NEWEST))
     tool = {"restic": release} if release else {}
     return PlanSources(
@@ -64,7 +66,11 @@ def _policy(options: argparse.Namespace, config: Config | None) -> Policy:
     given = keep_options(options)
     policy = parse_keep(given) if given or config is None else config.policy()  # type: ignore[arg-type]
     if not policy:
-        raise UsageError("plan", "no policy was given", "give --keep-* options as for `restic forget`, or --config FILE")
+        raise UsageError(
+            "plan",
+            "no policy was given",
+            "give --keep-* options as for `restic forget`, or --config FILE",
+        )
     return policy
 
 
@@ -86,8 +92,12 @@ def _snapshots(
     return access.shown_location, Restic(host, path, access).snapshots(), release
 
 
-def _access(options: argparse.Namespace, config: Config | None, environ: Mapping[str, str]) -> Access:
-    location = options.repo or (config.repository.location if config else environ.get("RESTIC_REPOSITORY"))
+def _access(
+    options: argparse.Namespace, config: Config | None, environ: Mapping[str, str]
+) -> Access:
+    location = options.repo or (
+        config.repository.location if config else environ.get("RESTIC_REPOSITORY")
+    )
     if not location:
         remedy = "give --snapshots FILE (output of `restic snapshots --json`), --repo LOCATION, or set RESTIC_REPOSITORY"
         raise UsageError("plan", "there is nothing to plan for", remedy)

@@ -30,7 +30,11 @@ def find_program(name: str, environ: Mapping[str, str], *, package: str) -> str:
     """
     found = shutil.which(name, path=environ.get("PATH"))
     if found is None:
-        raise ToolMissing(name, "is not on PATH", f"install the package {package}, or name the program's full path")
+        raise ToolMissing(
+            name,
+            "is not on PATH",
+            f"install the package {package}, or name the program's full path",
+        )
     return found
 
 

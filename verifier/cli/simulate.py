@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gc
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
@@ -17,7 +19,8 @@ from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
     from verifier.cli.compose import Composition
-    from verifier.simulate.simulation import Result
+    from verifier.simulate.simulation import Note, Result
+    from verifier.simulate.timeline import Outcome
 
 FIDELITIES = ("model", "decisions", "cycle")
 
@@ -33,20 +36,55 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="model: arithmetic alone; decisions (default): the real `restic forget` decides every day; "
         "cycle: the production scripts run, every restic command real",
     )
-    add("--config", metavar="FILE", help="a verify.toml (default: three hosts, the production policy)")
+    add(
+        "--config",
+        metavar="FILE",
+        help="a verify.toml (default: three hosts, the production policy)",
+    )
     add("--start", metavar="DATE", help="first day, as 2024-01-01")
-    add("--restic", metavar="VERSION|PATH", help="a release, or a program (default: the one on PATH)")
+    add(
+        "--restic",
+        metavar="VERSION|PATH",
+        help="a release, or a program (default: the one on PATH)",
+    )
     add("--seed", metavar="N", help="seed of the generated data")
     add("--hosts", metavar="N", help="N hosts of the same kind instead of the configured ones")
-    add("--at", metavar="HH:MM", action="append", help="when the coordinator runs; repeat for several times a day")
+    add(
+        "--at",
+        metavar="HH:MM",
+        action="append",
+        help="when the coordinator runs; repeat for several times a day",
+    )
     add("--timezone", metavar="ZONE", help="zone of the schedule")
-    add("--segments", metavar="N", help="parts of the timeline that run side by side (default: by cores)")
+    add(
+        "--segments",
+        metavar="N",
+        help="parts of the timeline that run side by side (default: by cores)",
+    )
     add_keep_options(parser)
     wrong = parser.add_argument_group("what does not go as scheduled (each may be repeated)")
     add = wrong.add_argument
-    add("--miss", metavar="DATE[..DATE]", action="append", default=[], help="the coordinator does not run")
-    add("--down", metavar="HOST@DATE[..DATE]", action="append", default=[], help="a host cannot be reached")
-    add("--change-paths", metavar="HOST@DATE=PATH[,PATH]", action="append", default=[], help="a host backs up other paths")
+    add(
+        "--miss",
+        metavar="DATE[..DATE]",
+        action="append",
+        default=[],
+        help="the coordinator does not run",
+    )
+    add(
+        "--down",
+        metavar="HOST@DATE[..DATE]",
+        action="append",
+        default=[],
+        help="a host cannot be reached",
+    )
+    add(
+        "--change-paths",
+        metavar="HOST@DATE=PATH[,PATH]",
+        action="append",
+        default=[],
+        help="a host backs up other paths",
+    )
 
 
 def run(options: argparse.Namespace, context: Context) -> Report:
@@ -56,18 +94,45 @@ def run(options: argparse.Namespace, context: Context) -> Report:
 
     started_at = context.clock.now()
     composed = compose_simulation(options, context)
-    simulation = composed.simulation
-    with context.progress(len(simulation.steps), "days", f"simulate {options.fidelity}") as advance:
+    steps = composed.simulation.steps
+    with (
+        _journal(options.report) as note,
+        context.progress(len(steps), "days", f"simulate {options.fidelity}") as advance,
+    ):
         if options.fidelity == "model":
             with _no_garbage_collection():
-                result = run_model(simulation, advance)
+                result = run_model(composed.simulation, advance, note)
         else:
             _end_in_the_past(composed, started_at)
             with composed.worlds() as open_world:
                 result = run_real(
-                    simulation, open_world, segments=composed.segments, workers=composed.segments, advance=advance
+                    composed.simulation,
+                    open_world,
+                    segments=composed.segments,
+                    workers=composed.segments,
+                    advance=advance,
+                    note=note,
                 )
     return _conclude(options, composed, result, started_at, context.clock.now())
+
+
+@contextmanager
+def _journal(folder: str | None) -> Iterator[Note]:
+    if folder is None:
+        yield lambda _: None
+        return
+    from verifier.cli.finish import writing
+    from verifier.simulate.journal import render_entry
+
+    with writing(folder):
+        file = (Path(folder) / "journal.jsonl").open("w", encoding="utf-8")
+
+    def note(outcome: Outcome) -> None:
+        with writing(folder):
+            file.write(render_entry(outcome))
+
+    with file:
+        yield note
 
 
 @contextmanager
@@ -93,7 +158,11 @@ def _end_in_the_past(composed: Composition, now: datetime) -> None:
 
 
 def _conclude(
-    options: argparse.Namespace, composed: Composition, result: Result, started_at: datetime, finished_at: datetime
+    options: argparse.Namespace,
+    composed: Composition,
+    result: Result,
+    started_at: datetime,
+    finished_at: datetime,
 ) -> Report:
     from verifier.simulate.proof import summary_figures, timeline_section
 
@@ -127,5 +196,8 @@ def _conclude(
 
 def _next_command(options: argparse.Namespace) -> str:
     above = {"model": "decisions", "decisions": "cycle"}.get(options.fidelity)
-    days = f" --days {options.days}" if options.days else ""
-    return f"restic-verify simulate{days} --fidelity {above}" if above else ""
+    if above is None:
+        return ""
+    named = (("--days", options.days), ("--config", options.config), ("--restic", options.restic))
+    given = [word for flag, value in named if value for word in (flag, value)]
+    return shlex.join(["restic-verify", "simulate", *given, "--fidelity", above])

@@ -33,7 +33,9 @@ def read_snapshots(name: str) -> tuple[Snapshot, ...]:
         try:
             found.append(parse_snapshot(stored))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"snapshot {position + 1} of {len(listed)} is not as restic prints it: {error}"
+            message = (
+                f"snapshot {position + 1} of {len(listed)} is not as restic prints it: {error}"
+            )
             raise UsageError(name, message, remedy) from error
     return tuple(found)
 
@@ -42,6 +44,10 @@ def _ungrouped(listed: list[object]) -> list[dict[str, object]]:
     # `restic snapshots --group-by ... --json` nests the lists in groups.
     flat: list[dict[str, object]] = []
     for element in listed:
-        nested = element.get("snapshots") if isinstance(element, dict) and "group_key" in element else None
+        nested = (
+            element.get("snapshots")
+            if isinstance(element, dict) and "group_key" in element
+            else None
+        )
         flat += nested if isinstance(nested, list) else [element]  # type: ignore[list-item]
     return flat

@@ -28,7 +28,7 @@ class GroupKey:
         return self._hash
 
     def __str__(self) -> str:
-        parts = [self.host, ', '.join(self.paths), f"[{', '.join(self.tags)}]" if self.tags else ""]
+        parts = [self.host, ", ".join(self.paths), f"[{', '.join(self.tags)}]" if self.tags else ""]
         return " ".join(part for part in parts if part) or "(all snapshots)"
 
 
@@ -81,4 +81,6 @@ def _outcome(decision: Decision) -> dict[GroupKey, tuple[object, object]]:
 def differences(model: Decision, binary: Decision) -> tuple[GroupKey, ...]:
     """Return the groups on which two decisions differ, ties aside; none where they agree."""
     ours, theirs = _outcome(model), _outcome(binary)
-    return tuple(sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)))
+    return tuple(
+        sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    )

@@ -36,33 +36,49 @@ _OK, _WARN, _CRIT, _UNKNOWN = Verdict.OK, Verdict.WARNING, Verdict.CRITICAL, Ver
 
 KINDS: Mapping[str, Kind] = {
     # A file, seen from three sides (drill).
-    "identical": Kind(_OK, "live file and backup agree in content and metadata (counted, not listed)"),
+    "identical": Kind(
+        _OK, "live file and backup agree in content and metadata (counted, not listed)"
+    ),
     "changed": Kind(_OK, "changed since the backup, and says so by its times"),
     "added": Kind(_OK, "created since the backup"),
     "deleted": Kind(_OK, "deleted since the backup; still in the snapshot"),
     "excluded": Kind(_OK, "left out by an exclude rule"),
-    "changed-mtime-kept": Kind(_WARN, "content differs, mtime as recorded, ctime newer: rewritten behind its mtime"),
+    "changed-mtime-kept": Kind(
+        _WARN, "content differs, mtime as recorded, ctime newer: rewritten behind its mtime"
+    ),
     "unreadable": Kind(_WARN, "the live file could not be read, so it could not be compared"),
-    "metadata": Kind(_WARN, "mode, owner, times, links or attributes differ though nothing says they changed"),
+    "metadata": Kind(
+        _WARN, "mode, owner, times, links or attributes differ though nothing says they changed"
+    ),
     "corrupted": Kind(_CRIT, "content differs and nothing says that the file changed"),
     "missing": Kind(_CRIT, "existed before the backup, is included, yet is not in the snapshot"),
     "lost": Kind(_CRIT, "the repository cannot produce it"),
     "empty": Kind(_UNKNOWN, "there was nothing to verify"),
     # Retention, as planned, simulated or found in production.
     "newest-removed": Kind(_CRIT, "forget removed the newest snapshot of a group"),
-    "promise-broken": Kind(_CRIT, "a day, week, month or year that the policy promises has no restore point"),
+    "promise-broken": Kind(
+        _CRIT, "a day, week, month or year that the policy promises has no restore point"
+    ),
     "over-bound": Kind(_WARN, "a group holds more snapshots than its policy can keep"),
     "disagreement": Kind(_CRIT, "two ways of reaching the same answer gave different answers"),
     "unreachable-data": Kind(_WARN, "after prune the repository holds data that no snapshot needs"),
     "group-wiped": Kind(_CRIT, "the policy removes every snapshot of a group"),
     "forget-refused": Kind(_WARN, "forget stops with an error and removes nothing anywhere"),
     "frozen-group": Kind(_WARN, "a group receives no snapshots any more and is kept for ever"),
-    "future-snapshot": Kind(_WARN, "a snapshot is dated after now and takes the place of real ones"),
+    "future-snapshot": Kind(
+        _WARN, "a snapshot is dated after now and takes the place of real ones"
+    ),
     "back-dated": Kind(_WARN, "a snapshot is dated well before it was made"),
-    "mixed-offsets": Kind(_WARN, "snapshots of one group carry different UTC offsets that no daylight saving explains"),
+    "mixed-offsets": Kind(
+        _WARN, "snapshots of one group carry different UTC offsets that no daylight saving explains"
+    ),
     "day-boundary": Kind(_OK, "days are cut in another time zone than the reader's"),
-    "stretched-days": Kind(_OK, "keep-daily reaches further back because it counts days that have snapshots"),
-    "oldest-kept": Kind(_OK, "the first snapshot of a group stays until its rule's count is used up"),
+    "stretched-days": Kind(
+        _OK, "keep-daily reaches further back because it counts days that have snapshots"
+    ),
+    "oldest-kept": Kind(
+        _OK, "the first snapshot of a group stays until its rule's count is used up"
+    ),
     # The cycle.
     "step-failed": Kind(_CRIT, "a backup, forget, prune or sync of the cycle ended with an error"),
     # Everything that could not be looked at.

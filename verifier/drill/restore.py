@@ -30,6 +30,8 @@ _DAMAGE = (
 )
 """restic's words where an object of the repository is gone or bad, rather than out of reach."""
 
+_CRASH = b"panic:"
+
 
 @dataclass(frozen=True, slots=True)
 class Unlistable:
@@ -67,12 +69,20 @@ class Source:
         call = commands.ls(self.program, self.access, snapshot.id)
         done = self.host.run(call)
         if done.status != 0:
-            return _unlistable(failure(call, done), done)
+            return _unlistable(failure(call, done), self._explained(snapshot, done))
         entries = parse_recorded(done.stdout)
         if not is_lossy(entries):
             return entries
         plain = replace(call, argv=tuple(word for word in call.argv if word != "--json"))
         return with_exact_names(entries, run(self.host, plain).stdout)
+
+    def _explained(self, snapshot: Snapshot, done: Completed) -> Completed:
+        """Return what restic says of a tree it cannot list, in words where it only crashed."""
+        if _CRASH not in done.stderr:
+            return done
+        # restic 0.18.0 crashes where it walks over a damaged tree; a dry run of a restore does not.
+        call = commands.restore(self.program, self.access, snapshot.id, "/nonexistent")
+        return self.host.run(replace(call, argv=(*call.argv[:-2], "--dry-run", *call.argv[-2:])))
 
     def restore(self, snapshot: Snapshot, target: Path) -> Mapping[str, str]:
         """Restore a snapshot; return path in its tree -> why its content could not be restored.

@@ -22,7 +22,6 @@ PREFIX = "restic-verify-"
 RESERVE_PERCENT = 5
 
 _LOCK = "lock"
-_OTHER_ID = 65_534
 # A valid ACL that says what the mode bits say: version 2, then user, group, mask and others.
 _ACL = bytes.fromhex("02000000" + "01000600ffffffff" + "04000400ffffffff" + "20000400ffffffff")
 _TRIALS = {
@@ -114,11 +113,12 @@ def require_space(folder: Path, size_bytes: int, entries: int, *, budget_bytes: 
 def rights(folder: Path) -> Rights:
     """Find out by trying what this user may give to files in the folder."""
     trial = folder / "trial"
+    other = os.geteuid() + 1
     trial.touch(mode=0o640)
     namespaces = frozenset(
         n for n, (name, value) in _TRIALS.items() if _may_set(trial, name, value)
     )
-    owner = _may(lambda: os.chown(trial, _OTHER_ID, _OTHER_ID))
+    owner = _may(lambda: os.chown(trial, other, other))
     trial.unlink()
     devices = _may(lambda: os.mknod(trial, stat.S_IFCHR | 0o600, os.makedev(1, 3)))
     trial.unlink(missing_ok=True)

@@ -45,10 +45,16 @@ def forget_ahead(
             alive.append(coming[arrived])
             arrived += 1
         decision = decide(alive, policy, rules, now=at, zone=zone, group_by=group_by)
-    return decision if decision.refused else replace(decision, groups=tuple(_with_gone(decision, existing, group_by)))
+    return (
+        decision
+        if decision.refused
+        else replace(decision, groups=tuple(_with_gone(decision, existing, group_by)))
+    )
 
 
-def _with_gone(decision: Decision, existing: Sequence[Snapshot], group_by: Sequence[str]) -> Iterator[GroupDecision]:
+def _with_gone(
+    decision: Decision, existing: Sequence[Snapshot], group_by: Sequence[str]
+) -> Iterator[GroupDecision]:
     kept = {snapshot.id for snapshot, _ in decision.kept()}
     gone: dict[GroupKey, list[Snapshot]] = {}
     for snapshot in existing:

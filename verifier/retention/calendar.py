@@ -74,7 +74,9 @@ def window_start(anchor: datetime, span: Duration, zone: tzinfo) -> int:
     """
     stored = anchor.utcoffset()
     assert stored is not None, "a snapshot's time carries its offset"
-    day = days_since_epoch(anchor.year - span.years, anchor.month - span.months, anchor.day - span.days)
+    day = days_since_epoch(
+        anchor.year - span.years, anchor.month - span.months, anchor.day - span.days
+    )
     local_s = day * 86_400 + anchor.hour * 3_600 + anchor.minute * 60 + anchor.second
     if anchor.astimezone(zone).utcoffset() == stored:
         second = _local_to_epoch(local_s, zone)

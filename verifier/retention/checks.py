@@ -56,13 +56,17 @@ class Promises:
         }
         self._inside: dict[GroupKey, list[Snapshot]] = {}
         self._newest = Tally("newest-kept", "The newest snapshot of a group is never removed.")
-        self._kept = {rule: Tally(f"{rule}-kept", _count_promise(rule, n)) for rule, n in self._counts.items()}
+        self._kept = {
+            rule: Tally(f"{rule}-kept", _count_promise(rule, n)) for rule, n in self._counts.items()
+        }
         self._held = {
             name: Tally(f"{name.replace('_', '-')}-kept", _window_promise(name, str(span)))
             for name, span in self._windows.items()
         }
         self.bound = policy_bound(policy)
-        self._bounded = Tally("bounded", f"A group never holds more than {self.bound} snapshots after forget.")
+        self._bounded = Tally(
+            "bounded", f"A group never holds more than {self.bound} snapshots after forget."
+        )
 
     def tallies(self) -> tuple[Tally, ...]:
         """Return every invariant with what was checked; the bound only where there is one."""
@@ -73,7 +77,9 @@ class Promises:
         """Take note that a group received a snapshot."""
         counted = self._counted.get(key)
         if counted is None:
-            counted = self._counted[key] = [_Newest(rule, count) for rule, count in self._counts.items()]
+            counted = self._counted[key] = [
+                _Newest(rule, count) for rule, count in self._counts.items()
+            ]
         for newest in counted:
             newest.add(snapshot)
         if self._windows:
@@ -91,7 +97,9 @@ class Promises:
             self._newest.checked += 1
             if before.id not in alive:
                 self._newest.violated += 1
-                yield Finding("newest-removed", str(after.key), f"forget removed {_named(before)}, the newest")
+                yield Finding(
+                    "newest-removed", str(after.key), f"forget removed {_named(before)}, the newest"
+                )
         for newest in self._counted.get(after.key, ()):
             tally = self._kept[newest.rule]
             tally.checked += 1
@@ -109,7 +117,9 @@ class Promises:
 
     def _check_windows(self, after: GroupDecision, alive: set[str]) -> Iterator[Finding]:
         anchor = after.keep[0].taken_at
-        starts = {name: window_start(anchor, span, self._zone) for name, span in self._windows.items()}
+        starts = {
+            name: window_start(anchor, span, self._zone) for name, span in self._windows.items()
+        }
         reach = min(starts.values())
         inside = [s for s in self._inside[after.key] if microseconds(s.taken_at) > reach]
         self._inside[after.key] = inside
@@ -127,7 +137,16 @@ class Promises:
 class _Newest:
     """The newest snapshot of each of the last N buckets that had one."""
 
-    __slots__ = ("_bucket", "_count", "_ids", "_in_order", "_newest_at", "_position", "_taken_at", "rule")
+    __slots__ = (
+        "_bucket",
+        "_count",
+        "_ids",
+        "_in_order",
+        "_newest_at",
+        "_position",
+        "_taken_at",
+        "rule",
+    )
 
     def __init__(self, rule: str, count: int) -> None:
         self.rule = rule
@@ -165,7 +184,11 @@ class _Newest:
         """Yield a finding for each snapshot that is owed and gone."""
         for bucket, known in self._ids.items():
             if known not in alive:
-                place = f"one of the last {self._count}" if self.rule == "last" else f"the newest of its {_SPANS[self.rule]}"
+                place = (
+                    f"one of the last {self._count}"
+                    if self.rule == "last"
+                    else f"the newest of its {_SPANS[self.rule]}"
+                )
                 taken = self._taken_at[bucket].isoformat(sep=" ", timespec="minutes")
                 detail = f"the snapshot of {taken}, {place}, is gone although {self.rule}={self._count} promises it"
                 yield Finding("promise-broken", str(key), detail)
@@ -173,9 +196,13 @@ class _Newest:
 
 def policy_bound(policy: Policy) -> int | None:
     """Return how many snapshots a group can hold at most; none where windows or tags set no limit."""
-    counts = [getattr(policy, rule) for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly")]
-    endless = UNLIMITED in counts or policy.tags or any(
-        getattr(policy, f.name) for f in fields(policy) if f.name.startswith("within")
+    counts = [
+        getattr(policy, rule) for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+    ]
+    endless = (
+        UNLIMITED in counts
+        or policy.tags
+        or any(getattr(policy, f.name) for f in fields(policy) if f.name.startswith("within"))
     )
     return None if endless else sum(counts)
 
@@ -195,7 +222,9 @@ def _owed(name: str, inside: list[Snapshot]) -> list[Snapshot]:
 
 def _count_promise(rule: str, count: int) -> str:
     if rule == "last":
-        return "Every snapshot stays." if count == UNLIMITED else f"The last {count} snapshots stay."
+        return (
+            "Every snapshot stays." if count == UNLIMITED else f"The last {count} snapshots stay."
+        )
     span = _SPANS[rule]
     which = f"every {span}" if count == UNLIMITED else f"each of the last {count} {span}s"
     return f"Of {which} that had a backup, the newest snapshot stays."

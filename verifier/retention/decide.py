@@ -60,11 +60,20 @@ def parse_group_by(text: str) -> tuple[str, ...]:
     Raises:
         UsageError: another word.
     """
-    names = {"host": "host", "hosts": "host", "path": "paths", "paths": "paths", "tag": "tags", "tags": "tags"}
+    names = {
+        "host": "host",
+        "hosts": "host",
+        "path": "paths",
+        "paths": "paths",
+        "tag": "tags",
+        "tags": "tags",
+    }
     words = [word.strip() for word in text.split(",")] if text.strip() else []
     for word in words:
         if word not in names:
-            raise UsageError("--group-by", f"unknown grouping option {word!r}", "use host, paths and tags")
+            raise UsageError(
+                "--group-by", f"unknown grouping option {word!r}", "use host, paths and tags"
+            )
     return tuple(dict.fromkeys(names[word] for word in words))
 
 
@@ -99,11 +108,17 @@ def newest_first(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
 def refusal(groups: Sequence[GroupDecision], policy: Policy, rules: Rules) -> str:
     """Return restic's sentence if it would remove nothing anywhere, else an empty text."""
     if not policy:
-        return "no policy was specified, no snapshots will be removed" if rules.refuses_empty_policy else ""
+        return (
+            "no policy was specified, no snapshots will be removed"
+            if rules.refuses_empty_policy
+            else ""
+        )
     if rules.refuses_empty_group:
         for group in groups:
             if not group.keep:
-                return f'refusing to delete last snapshot of snapshot group "{_group_text(group.key)}"'
+                return (
+                    f'refusing to delete last snapshot of snapshot group "{_group_text(group.key)}"'
+                )
     return ""
 
 
@@ -141,7 +156,9 @@ class Forget:
         # Hosts on one schedule have the same civil hours, so fifty of them cost what one does.
         self._counted = lru_cache(maxsize=4_096)(self._count_reasons)
 
-    def decide(self, key: GroupKey, snapshots: tuple[Snapshot, ...], now: datetime) -> GroupDecision:
+    def decide(
+        self, key: GroupKey, snapshots: tuple[Snapshot, ...], now: datetime
+    ) -> GroupDecision:
         """Decide over one group, given newest first.
 
         A snapshot stays if any rule gives a reason. Every rule sees every snapshot: one kept by a
@@ -154,7 +171,9 @@ class Forget:
             # In restic's order: tags, within, counts, windows.
             tagged = [self._tagged(snapshot) for snapshot in snapshots]
             within, windows = self._windowed(snapshots, now)
-            reasons = tuple([sum(why, ()) for why in zip(tagged, within, reasons, windows, strict=True)])
+            reasons = tuple(
+                [sum(why, ()) for why in zip(tagged, within, reasons, windows, strict=True)]
+            )
         if all(reasons):
             return GroupDecision(key, snapshots, reasons, ())
         return GroupDecision(
@@ -195,7 +214,13 @@ class Forget:
         reasons: list[list[str]] = [[] for _ in snapshots]
         for rule, rule_span in self._spans.items():
             hours = [s.hour for s in snapshots[: covered(rule_span)]]
-            _collect(reasons, list(map(_BUCKETS[rule], hours)), f"{rule} within {rule_span}", self._rules, UNLIMITED)
+            _collect(
+                reasons,
+                list(map(_BUCKETS[rule], hours)),
+                f"{rule} within {rule_span}",
+                self._rules,
+                UNLIMITED,
+            )
         return within, list(map(tuple, reasons))
 
     def _anchor(self, snapshots: tuple[Snapshot, ...], now: datetime) -> datetime | None:
@@ -204,7 +229,9 @@ class Forget:
         return next((s.taken_at for s in snapshots if s.taken_at < now), None)
 
 
-def _collect(reasons: list[list[str]], values: Sequence[int], word: str, rules: Rules, count: int) -> None:
+def _collect(
+    reasons: list[list[str]], values: Sequence[int], word: str, rules: Rules, count: int
+) -> None:
     # restic remembers the previous bucket only: where UTC offsets are mixed, a day can come back
     # and is counted again. The list's last element is kept by any rule that still has counts.
     oldest = len(reasons) - 1

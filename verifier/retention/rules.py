@@ -49,7 +49,10 @@ NEWEST: Release = (0, 19, 1)
 """The newest release whose decisions were compared with the model."""
 
 _CHANGES: tuple[tuple[Release, dict[str, bool]], ...] = (
-    ((0, 12, 1), {"anchor_may_be_future": False, "within_buckets": True, "empty_tag_is_untagged": True}),
+    (
+        (0, 12, 1),
+        {"anchor_may_be_future": False, "within_buckets": True, "empty_tag_is_untagged": True},
+    ),
     ((0, 14, 0), {"unknown_units_ignored": False}),
     ((0, 16, 0), {"oldest_kept": True, "knows_unlimited": True}),
     ((0, 17, 0), {"refuses_empty_group": True, "refuses_empty_policy": True}),
@@ -88,5 +91,10 @@ def rules_for(text: str) -> Rules:
         UsageError: not a release, or one older than 0.11.0.
     """
     release = parse_release(text)
-    flags = {flag: value for since, change in _CHANGES if since <= release for flag, value in change.items()}
+    flags = {
+        flag: value
+        for since, change in _CHANGES
+        if since <= release
+        for flag, value in change.items()
+    }
     return replace(Rules(release=release_text(release)), **flags)

@@ -36,7 +36,11 @@ def surprises(
     """
     found: list[Finding] = []
     if decision.refused:
-        found.append(Finding("forget-refused", "forget", f"restic {rules.release} stops with: {decision.refused}"))
+        found.append(
+            Finding(
+                "forget-refused", "forget", f"restic {rules.release} stops with: {decision.refused}"
+            )
+        )
     members = {group.key: newest_first((*group.keep, *group.remove)) for group in decision.groups}
     for group in decision.groups:
         snapshots = members[group.key]
@@ -68,7 +72,9 @@ def _dated_wrong(key: GroupKey, snapshots: Sequence[Snapshot], now: datetime) ->
             "remove it with `restic forget ID` before the next forget"
         )
         yield Finding("future-snapshot", str(key), detail, _ids(future))
-    back_dated = [s for s in snapshots if s.made_at is not None and s.made_at - s.taken_at > DATED_WRONG]
+    back_dated = [
+        s for s in snapshots if s.made_at is not None and s.made_at - s.taken_at > DATED_WRONG
+    ]
     if back_dated:
         newest = back_dated[0]
         assert newest.made_at is not None, "selected by it"
@@ -93,7 +99,10 @@ def _frozen(
     key = group.key
     mine = [s.taken_at for s in members[key] if s.taken_at <= now]
     others = {other: group for other, group in members.items() if other != key}
-    latest_at = max((s.taken_at for members_of in others.values() for s in members_of if s.taken_at <= now), default=None)
+    latest_at = max(
+        (s.taken_at for members_of in others.values() for s in members_of if s.taken_at <= now),
+        default=None,
+    )
     if not mine or latest_at is None:
         return
     gaps = [newer - older for newer, older in zip(mine, mine[1:], strict=False)]
@@ -101,7 +110,11 @@ def _frozen(
     if latest_at - mine[0] <= patience:
         return
     successor = next(
-        (other for other, theirs in others.items() if key.host == other.host != "" and theirs[0].taken_at > mine[0]),
+        (
+            other
+            for other, theirs in others.items()
+            if key.host == other.host != "" and theirs[0].taken_at > mine[0]
+        ),
         None,
     )
     if successor is not None:
@@ -114,13 +127,22 @@ def _frozen(
         f"the last snapshot is of {_day(mine[0])}: {why}. Rules count back from a group's own newest snapshot, so "
         f"the {len(group.keep)} that stay now are kept for ever, however old they grow"
     )
-    yield Finding("frozen-group", str(key), detail, {"last": mine[0].isoformat(), "snapshots": len(group.keep)})
+    yield Finding(
+        "frozen-group",
+        str(key),
+        detail,
+        {"last": mine[0].isoformat(), "snapshots": len(group.keep)},
+    )
 
 
 def _other_days(
     group: GroupDecision, snapshots: Sequence[Snapshot], policy: Policy, reader_zone: tzinfo
 ) -> Iterator[Finding]:
-    foreign = [s for s in snapshots if s.taken_at.utcoffset() != s.taken_at.astimezone(reader_zone).utcoffset()]
+    foreign = [
+        s
+        for s in snapshots
+        if s.taken_at.utcoffset() != s.taken_at.astimezone(reader_zone).utcoffset()
+    ]
     if not foreign:
         return
     offsets = {s.taken_at.utcoffset() or timedelta() for s in snapshots}
@@ -130,7 +152,9 @@ def _other_days(
             "restic cuts days by each snapshot's own offset, so one date can be kept, and counted, twice"
         )
         yield Finding("mixed-offsets", str(group.key), detail)
-    moved = [s for s in group.keep if s.taken_at.date() != s.taken_at.astimezone(reader_zone).date()]
+    moved = [
+        s for s in group.keep if s.taken_at.date() != s.taken_at.astimezone(reader_zone).date()
+    ]
     if moved and (policy.daily or policy.weekly or policy.monthly or policy.yearly):
         s = moved[0]
         seen_at = s.taken_at.astimezone(reader_zone)
@@ -160,11 +184,18 @@ def _stretched(group: GroupDecision, policy: Policy) -> Iterator[Finding]:
             f"keep-daily {policy.daily} counts days that have snapshots: its {len(days)} dailies reach back {reach} days, "
             f"to {_day(oldest_at)}, because {without} of those days had none"
         )
-        yield Finding("stretched-days", str(group.key), detail, {"reach_days": reach, "days_without": without})
+        yield Finding(
+            "stretched-days", str(group.key), detail, {"reach_days": reach, "days_without": without}
+        )
 
 
 def _oldest(
-    key: GroupKey, snapshots: tuple[Snapshot, ...], policy: Policy, rules: Rules, now: datetime, zone: tzinfo
+    key: GroupKey,
+    snapshots: tuple[Snapshot, ...],
+    policy: Policy,
+    rules: Rules,
+    now: datetime,
+    zone: tzinfo,
 ) -> Iterator[Finding]:
     # 0.16 and 0.17 keep the oldest but do not say why, so the question is put with the later words.
     if not rules.oldest_kept:

@@ -101,10 +101,8 @@ def invariants_section(tallies: Sequence[Tally]) -> list[dict[str, object]]:
 def _soundness(followed: Following) -> tuple[Tally, ...]:
     if not followed.read:
         return ()
-    stated = (
-        "After the cycle every blob that a snapshot needs is there, what prune leaves unused stays within restic's "
-        "own 5 %, and the off-site copy has every snapshot (read without restic, every seventh day)."
-    )
+    # Read without restic, every seventh day; 5 % is what `restic prune` leaves unused by default.
+    stated = "Every blob that is needed is there, at most 5 % is unused, the copy is complete."
     return (Tally("repository-sound", stated, followed.read, followed.unsound),)
 
 

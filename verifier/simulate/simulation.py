@@ -16,6 +16,9 @@ from verifier.simulate.worlds.model import ModelWorld
 
 Advance = Callable[[int], object]
 
+Note = Callable[[Outcome], object]
+"""Take note of a step, in order, when it is certain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
@@ -50,13 +53,19 @@ class Result:
     seams: tuple[Finding, ...] = ()
 
 
-def run_model(simulation: Simulation, advance: Advance) -> Result:
+def run_model(simulation: Simulation, advance: Advance, note: Note) -> Result:
     """Follow the timeline in the model."""
-    return _follow(simulation, map(simulation.model().run, simulation.steps), advance)
+    return _follow(simulation, map(simulation.model().run, simulation.steps), advance, note)
 
 
 def run_real(
-    simulation: Simulation, open_world: Open, *, segments: int, workers: int, advance: Advance
+    simulation: Simulation,
+    open_world: Open,
+    *,
+    segments: int,
+    workers: int,
+    advance: Advance,
+    note: Note,
 ) -> Result:
     """Follow the timeline in real worlds, cut into segments that run side by side.
 
@@ -69,12 +78,16 @@ def run_real(
     if len(parts) > 1 and (seams or disagreed):
         whole = cut(simulation.steps, simulation.model(), 1)
         outcomes, _ = run_segments(whole, open_world, 1, lambda _: None)
-    return replace(_follow(simulation, outcomes, lambda _: None), seams=seams)
+    return replace(_follow(simulation, outcomes, lambda _: None, note), seams=seams)
 
 
-def _follow(simulation: Simulation, outcomes: Iterable[Outcome], advance: Advance) -> Result:
+def _follow(
+    simulation: Simulation, outcomes: Iterable[Outcome], advance: Advance, note: Note
+) -> Result:
     promises = Promises(simulation.policy, simulation.zone)
-    followed = Following()
-    for followed in follow(outcomes, promises, simulation.group_by):
+    last = Following()
+    for followed, outcome in follow(outcomes, promises, simulation.group_by):
+        note(outcome)
         advance(1)
-    return Result(followed, promises)
+        last = followed
+    return Result(last, promises)

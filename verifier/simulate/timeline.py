@@ -223,8 +223,8 @@ class Following:
 
 def follow(
     outcomes: Iterable[Outcome], promises: Promises, group_by: Sequence[str]
-) -> Iterator[Following]:
-    """Follow a timeline, checking every step; yield the state after each (one object, growing)."""
+) -> Iterator[tuple[Following, Outcome]]:
+    """Follow a timeline, checking every step; yield the state (one object, growing) after each."""
     state = Following()
     for outcome in outcomes:
         arrived: dict[GroupKey, Snapshot] = {}
@@ -247,7 +247,7 @@ def follow(
         state.read += outcome.sound is not None
         state.unsound += outcome.sound is False
         state.records.append(_record(outcome, tuple(removed), tuple(findings), state))
-        yield state
+        yield state, outcome
 
 
 def _record(

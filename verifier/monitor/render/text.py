@@ -217,4 +217,8 @@ def _afterwards(timeline: Timeline) -> list[str]:
     lines = ["", "Notes"] if timeline["notes"] else []
     lines += [f"  - {printable(note)}" for note in timeline["notes"]]
     following = timeline.get("next")
-    return [*lines, "", f"To run it closer to production: {printable(following)}"] if following else lines
+    return (
+        [*lines, "", f"To run it closer to production: {printable(following)}"]
+        if following
+        else lines
+    )
