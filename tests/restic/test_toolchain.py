@@ -160,6 +160,7 @@ def test_release_that_cannot_be_had_is_missing(
     assert [] == _stored(tmp_path)
 
 
+@pytest.mark.heavy
 def test_silent_mirror_is_not_taken_for_an_empty_one(archive: Archive, tmp_path: Path) -> None:
     # Port 9 is reserved for discarding; nothing on this machine answers there.
     (tmp_path / "sources.list").write_text("deb http://127.0.0.1:9/debian bookworm main\n")

@@ -67,7 +67,6 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         except CannotVerify as error:
             detail = f"{error.message}; {error.remedy}"
             findings.append(Finding("could-not-verify", error.subject, detail))
-        context.err.write(f"restic {version}  {path or 'not stored'}\n")
         releases.append(
             {"version": version, "digest": digest, "path": None if path is None else str(path)}
         )

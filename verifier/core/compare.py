@@ -23,6 +23,7 @@ LISTED_PER_KIND = 20
 _SECOND_NS = 1_000_000_000
 _TICK_NS = 10_000_000
 _NOWHERE = "\0"
+_DEVICES = frozenset({"dev", "chardev"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,26 +171,28 @@ class _Judge:
         self, recorded: Entry, restored: Entry | None, observed: Entry | None
     ) -> Finding | None:
         detail = self._why_lost(recorded, restored)
-        failure = self.failures.get(recorded.path, "")
+        device = recorded.type in _DEVICES and not self.rights.devices
+        failure = "" if device else self.failures.get(recorded.path, "")
         subject = shown(recorded.path)
+        unread = restored.error if restored is not None else ""
+        if not detail and not failure and not unread:
+            return None
         evidence = _evidence(recorded=recorded, restored=restored, live=observed)
         if detail:
             return Finding("lost", subject, ": ".join(filter(None, (detail, failure))), evidence)
-        if restored is not None and restored.error:
-            detail = f"its restored copy could not be read: {restored.error}"
-            return Finding("could-not-verify", subject, detail)
-        if failure and _proves(restored, observed):
+        if unread:
+            detail = f"its restored copy could not be read: {unread}"
+            return Finding("could-not-verify", subject, detail, evidence)
+        if _proves(restored, observed):
             detail = f"restored with the content of the live file, but: {failure}"
             return Finding("metadata", subject, detail, evidence)
-        if failure:
-            return Finding("lost", subject, f"restic could not restore it: {failure}", evidence)
-        return None
+        return Finding("lost", subject, f"restic could not restore it: {failure}", evidence)
 
     def _why_lost(self, recorded: Entry, restored: Entry | None) -> str:
         if restored is None:
             if recorded.type == "socket":
                 self.skipped["restic never restores a socket"] += 1
-            elif recorded.type in {"dev", "chardev"} and not self.rights.devices:
+            elif recorded.type in _DEVICES and not self.rights.devices:
                 self.skipped["device not restored: it takes more rights"] += 1
             else:
                 return "the snapshot lists it, but it was not restored"

@@ -63,7 +63,11 @@ def with_exact_names(entries: tuple[Entry, ...], listing: bytes) -> tuple[Entry,
 def relocate(entries: Iterable[Entry], places: Places) -> list[Entry]:
     """Return the entries by their paths on the host, in order; what lies above is left off."""
     moved = [(places.live(entry.path), entry) for entry in entries if entry.path != "/"]
-    found = [replace(entry, path=live) for live, entry in moved if live is not None]
+    found = [
+        entry if live == entry.path else replace(entry, path=live)
+        for live, entry in moved
+        if live is not None
+    ]
     return sorted(found, key=lambda entry: path_order(entry.path))
 
 

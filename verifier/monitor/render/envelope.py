@@ -186,6 +186,20 @@ class Drill(TypedDict):
     hosts: list[DrillHost]
 
 
+class StoredRelease(TypedDict):
+    """One restic release of the toolchain; no path where it is not stored."""
+
+    version: str
+    digest: str | None
+    path: str | None
+
+
+class Releases(TypedDict):
+    """The section of `toolchain`."""
+
+    releases: list[StoredRelease]
+
+
 class ErrorRecord(TypedDict):
     """Why a command could not do its work, and what to do about it."""
 
@@ -210,4 +224,5 @@ class Envelope(TypedDict):
     timeline: NotRequired[Timeline]
     plan: NotRequired[Plan]
     drill: NotRequired[Drill]
+    toolchain: NotRequired[Releases]
     error: NotRequired[ErrorRecord]

@@ -14,6 +14,7 @@ from verifier.monitor.render.envelope import (
     Invariant,
     Plan,
     PlanGroup,
+    Releases,
     Timeline,
 )
 from verifier.monitor.render.summary import (
@@ -60,6 +61,8 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
         lines += _plan(report["plan"])
     if "drill" in report:
         lines += _drill(report["drill"])
+    if "toolchain" in report:
+        lines += _releases(report["toolchain"])
     lines += _findings(report)
     lines += _figures(report)
     if "timeline" in report:
@@ -174,6 +177,11 @@ def _drill(drill: Drill) -> list[str]:
     rows += [_drill_host(host) for host in drill["hosts"][:LISTED]]
     table = _columns(rows, right=frozenset({3, 4})) + _more(len(drill["hosts"]))
     return ["", "Hosts", *_indented(table)]
+
+
+def _releases(releases: Releases) -> list[str]:
+    rows = [(r["version"], printable(r["path"] or "not stored")) for r in releases["releases"]]
+    return ["", *_indented(_columns(rows))] if rows else []
 
 
 def _drill_host(host: DrillHost) -> tuple[str, str, str, str, str, str]:
