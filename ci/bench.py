@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +22,7 @@ PYTHON = str(ROOT / ".venv" / "bin" / "python")
 KEEP = ("--keep-daily=30", "--keep-weekly=5", "--keep-monthly=12", "--keep-yearly=10")
 LOOP_DAYS = 10
 DAYS = 400
+FIRST_DAY = date(2024, 1, 1)
 
 
 # A machine may forbid Python to keep its bytecode; a user's does not.
@@ -62,7 +63,9 @@ def stock_loop_s() -> float:
                 (host / f"file-{number}").write_bytes(os.urandom(4_000))
         begun = time.perf_counter()
         for day in range(LOOP_DAYS):
-            at = (datetime(2024, 1, 1, 4) + timedelta(days=day)).strftime("%Y-%m-%d %H:%M:%S")
+            at = (datetime(2024, 1, 1, 4, tzinfo=UTC) + timedelta(days=day)).strftime(
+                "%Y-%m-%d %H:%M:%S"
+            )
             for host in hosts:
                 (host / "file-0").write_bytes(os.urandom(4_000))
                 subprocess.run(

@@ -24,14 +24,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 @pytest.fixture(scope="session")
 def restic_release() -> object:
-    """Return a function from a release to its binary; a release that cannot be had fails the test."""
+    """Return a function from a release to its binary; one that cannot be had fails the test."""
 
     def provide(version: str) -> Path:
         try:
             return open_toolchain(dict(os.environ)).provide(version)
         except CannotVerify as error:
             pytest.fail(
-                f"restic {version} is not to be had, so nothing is proven about it: {error}. {error.remedy}"
+                f"restic {version} is not to be had, so nothing is proven about it: {error}. "
+                f"{error.remedy}"
             )
 
     return provide

@@ -102,7 +102,7 @@ def test_daily_forget_keeps_what_one_forget_keeps(
 
 
 def test_windows_break_that_law() -> None:
-    """The counterexample recorded from real restic: a window whose start goes back at a month's end."""
+    """Recorded from real restic: a window whose start goes back at a month's end."""
     history = [
         Snapshot(str(day), datetime(*day, 4, tzinfo=UTC), "a", ("/srv",))
         for day in ((2021, 3, 2), (2021, 3, 31), (2021, 4, 1))

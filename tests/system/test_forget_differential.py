@@ -1,8 +1,9 @@
 """The model against real restic, on random histories and policies.
 
 Goal: no history and no policy makes the model and a release disagree, reasons included.
-Method: one repository with a low-cost key; snapshot files are forged, and `forget --dry-run` of each
-release is asked. Red when: any keep set, removal or reason differs (a broken model is shown below).
+Method: one repository with a low-cost key; snapshot files are forged, and `forget --dry-run` of
+each release is asked. Red when: any keep set, removal or reason differs (a broken model is
+shown below).
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def _schedule(config: Config, options: argparse.Namespace) -> object:
 
 
 def _retention(config: Config, keep: dict[str, object], group_by: str | None) -> object:
-    # As with restic itself, the options given are the whole policy: none of the file's rules remain.
+    # As with restic, the options given are the whole policy: none of the file's rules remain.
     update: dict[str, object] = {}
     if keep:
         if not parse_keep(keep):  # type: ignore[arg-type]

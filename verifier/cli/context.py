@@ -27,7 +27,7 @@ class Context:
 
     @contextmanager
     def progress(self, total: int, unit: str, about: str) -> Iterator[Advance]:
-        """Show elapsed and remaining time while the block runs; nothing where `err` is no terminal."""
+        """Show elapsed and remaining time during the block; nothing if `err` is no terminal."""
         if not self.err.isatty():
             yield lambda _: None
             return

@@ -1,4 +1,4 @@
-"""The one ending of every command: render the report, write it, turn the verdict into the exit code."""
+"""The one ending of every command: render the report, turn the verdict into the exit code."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ def _explain(error: BaseException, environ: Mapping[str, str]) -> tuple[Finding,
     place = traceback.extract_tb(error.__traceback__)[-1]
     detail = f"{type(error).__name__}: {error}"
     evidence = {"file": Path(place.filename).name, "line": place.lineno, "function": place.name}
-    remedy = "this is a fault of restic-verify: run it again with RESTIC_VERIFY_DEBUG=1 and report what it prints"
+    remedy = (
+        "this is a fault of restic-verify: run it again with RESTIC_VERIFY_DEBUG=1 and report "
+        "what it prints"
+    )
     return Finding("internal", "restic-verify", detail, evidence), remedy, 3
 
 

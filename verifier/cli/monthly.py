@@ -33,17 +33,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: Context) -> Report:
     """Drill, and conclude."""
+    from verifier.cli.programs import local_host
     from verifier.config.load import load
     from verifier.drill.monthly import Drill
-    from verifier.fleet.local import LocalHost
 
     started_at = context.clock.now()
     file = _config_file(options.config)
     config = load(file, context.environ)
     tables = [config.host(name) for name in options.host] if options.host else list(config.hosts)
-    here = LocalHost("localhost", env=context.environ)
+    here = local_host(context.environ, inherit=True)
     source = _source(config, here)
-    targets = [_target(table, index, file, here) for index, table in enumerate(tables)]
+    targets = [_target(table, config, file, here) for table in tables]
     scratch = Path(options.scratch or config.monthly.scratch).absolute()
     drill = Drill(source, context.clock, scratch, config.monthly.scratch_budget)
     release = source.version()
@@ -58,7 +58,12 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         started_at=started_at,
         finished_at=finished_at,
         tool=versions(restic=release),
-        inputs={"config": str(file), "hosts": [table.name for table in tables]},
+        inputs={
+            "config": str(file),
+            "config_sha256": config.digest(),
+            "repository": source.access.shown_location,
+            "hosts": [table.name for table in tables],
+        },
         measurements={**drilled.measurements, "wall_s": wall_s},
         sections={"drill": drilled.section},
     )
@@ -87,7 +92,7 @@ def _source(config: Config, here: LocalHost) -> Source:
     return Source(here, repository.restic, access)
 
 
-def _target(table: HostTable, index: int, file: Path, here: LocalHost) -> Target:
+def _target(table: HostTable, config: Config, file: Path, here: LocalHost) -> Target:
     from verifier.core.exclude import parse_excludes
     from verifier.drill.monthly import Target
     from verifier.fleet.ssh import SshHost
@@ -97,7 +102,7 @@ def _target(table: HostTable, index: int, file: Path, here: LocalHost) -> Target
     except ValueError as error:
         raise ConfigError(
             str(file),
-            f"hosts[{index}].exclude",
+            f"hosts[{config.hosts.index(table)}].exclude",
             line=None,
             found=str(error),
             expected="patterns as `restic backup --exclude` takes them",

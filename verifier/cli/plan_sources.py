@@ -99,7 +99,10 @@ def _access(
         config.repository.location if config else environ.get("RESTIC_REPOSITORY")
     )
     if not location:
-        remedy = "give --snapshots FILE (output of `restic snapshots --json`), --repo LOCATION, or set RESTIC_REPOSITORY"
+        remedy = (
+            "give --snapshots FILE (output of `restic snapshots --json`), --repo LOCATION, or "
+            "set RESTIC_REPOSITORY"
+        )
         raise UsageError("plan", "there is nothing to plan for", remedy)
     if config is None:
         return Access(location)

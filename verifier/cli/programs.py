@@ -42,7 +42,7 @@ def find_restic(wanted: str | None, environ: Mapping[str, str], host: Host) -> t
     """Return the path and the release of the restic that is meant.
 
     Args:
-        wanted: a release (`0.18.0`) from the toolchain, or a program; the one on PATH where none is given.
+        wanted: a release (`0.18.0`) of the toolchain, or a program; else the one on PATH.
 
     Raises:
         ToolMissing: there is no such program, or no such release.
@@ -52,9 +52,9 @@ def find_restic(wanted: str | None, environ: Mapping[str, str], host: Host) -> t
     if wanted is None or not _is_release(wanted):
         path = find_program(wanted or "restic", environ, package="restic")
         return path, version(host, path)
-    path = shutil.which("restic", path=environ.get("PATH"))
-    if path is not None and version(host, path) == wanted:
-        return path, wanted
+    installed = shutil.which("restic", path=environ.get("PATH"))
+    if installed is not None and version(host, installed) == wanted:
+        return installed, wanted
     from verifier.cli.toolchain import open_toolchain
 
     return str(open_toolchain(environ).provide(wanted)), wanted

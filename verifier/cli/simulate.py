@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--fidelity",
         choices=FIDELITIES,
         default="decisions",
-        help="model: arithmetic alone; decisions (default): the real `restic forget` decides every day; "
-        "cycle: the production scripts run, every restic command real",
+        help="model: arithmetic alone; decisions (default): the real `restic forget` decides "
+        "every day; cycle: the production scripts run, every restic command real",
     )
     add(
         "--config",
@@ -152,7 +152,8 @@ def _end_in_the_past(composed: Composition, now: datetime) -> None:
     latest_start = (now - timedelta(days=composed.days + 1)).date()
     raise UsageError(
         "--start",
-        f"the last simulated day is {last_at.date()}, and real restic treats a snapshot dated after now otherwise",
+        f"the last simulated day is {last_at.date()}, and real restic treats a snapshot dated "
+        "after now otherwise",
         f"begin on {latest_start} or earlier, or use --fidelity model",
     )
 

@@ -85,7 +85,7 @@ class Report:
         }
 
 
-def conclude(
+def conclude(  # noqa: PLR0913 - a report is what it is made of, by name
     kind: str,
     findings: tuple[Finding, ...],
     coverage: Coverage,

@@ -1,1 +1,1 @@
-"""What a policy keeps, release by release, and the promises it is held to: pure, no I/O, no clock."""
+"""What a policy keeps, release by release, and the promises it is held to. Pure."""

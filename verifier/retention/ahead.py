@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from statistics import median
+from itertools import pairwise
+from statistics import median_low
 
 from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.policy import Policy
@@ -85,8 +86,8 @@ def continue_as_before(
 
 def _continued(group: Sequence[Snapshot], now: datetime, until: datetime) -> Iterable[Snapshot]:
     last = group[-1]
-    gaps = [newer.taken_at - older.taken_at for older, newer in zip(group, group[1:], strict=False)]
-    recent = median(gaps[-30:]) if gaps else timedelta(days=1)
+    gaps = [newer.taken_at - older.taken_at for older, newer in pairwise(group)]
+    recent = median_low(gaps[-30:]) if gaps else timedelta(days=1)
     interval = max(recent, timedelta(minutes=1))
     if now - last.taken_at > max(3 * interval, timedelta(days=2)):
         return

@@ -112,7 +112,10 @@ class Promises:
             self._bounded.checked += 1
             if len(after.keep) > self.bound:
                 self._bounded.violated += 1
-                detail = f"{len(after.keep)} snapshots survive where the policy keeps {self.bound} at most"
+                detail = (
+                    f"{len(after.keep)} snapshots survive where the policy keeps {self.bound} "
+                    "at most"
+                )
                 yield Finding("over-bound", str(after.key), detail)
 
     def _check_windows(self, after: GroupDecision, alive: set[str]) -> Iterator[Finding]:
@@ -130,7 +133,10 @@ class Promises:
             gone = [s for s in owed if s.id not in alive]
             tally.violated += bool(gone)
             for snapshot in gone:
-                detail = f"{_named(snapshot)} is inside {name.replace('_', '-')} {self._windows[name]} and is gone"
+                detail = (
+                    f"{_named(snapshot)} is inside {name.replace('_', '-')} "
+                    f"{self._windows[name]} and is gone"
+                )
                 yield Finding("promise-broken", str(after.key), detail)
 
 
@@ -190,12 +196,15 @@ class _Newest:
                     else f"the newest of its {_SPANS[self.rule]}"
                 )
                 taken = self._taken_at[bucket].isoformat(sep=" ", timespec="minutes")
-                detail = f"the snapshot of {taken}, {place}, is gone although {self.rule}={self._count} promises it"
+                detail = (
+                    f"the snapshot of {taken}, {place}, is gone although "
+                    f"{self.rule}={self._count} promises it"
+                )
                 yield Finding("promise-broken", str(key), detail)
 
 
 def policy_bound(policy: Policy) -> int | None:
-    """Return how many snapshots a group can hold at most; none where windows or tags set no limit."""
+    """Return how many snapshots a group can hold; none where windows or tags set no limit."""
     counts = [
         getattr(policy, rule) for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from verifier.core.errors import UsageError
 
@@ -24,7 +25,7 @@ class Rules:
         empty_tag_is_untagged: `--keep-tag ''` matches untagged snapshots (0.12.1, #3456).
         unknown_units_ignored: `2w` is no error but an empty span (until 0.13, #3861).
         oldest_kept: every rule with counts left keeps the oldest snapshot (0.16, #3624).
-        knows_unlimited: `unlimited` is a count; before, a negative count kept nothing (0.16, #2565).
+        knows_unlimited: `unlimited` is a count; before, a negative one kept nothing (0.16, #2565).
         refuses_empty_group: forget stops before it empties a group (0.17, #4568).
         refuses_empty_policy: no rule at all is an error (0.17, #4568).
         oldest_named: reasons say `oldest ...` (0.18, #4806).
@@ -48,7 +49,7 @@ OLDEST: Release = (0, 11, 0)
 NEWEST: Release = (0, 19, 1)
 """The newest release whose decisions were compared with the model."""
 
-_CHANGES: tuple[tuple[Release, dict[str, bool]], ...] = (
+_CHANGES: tuple[tuple[Release, dict[str, Any]], ...] = (
     (
         (0, 12, 1),
         {"anchor_may_be_future": False, "within_buckets": True, "empty_tag_is_untagged": True},
@@ -91,10 +92,8 @@ def rules_for(text: str) -> Rules:
         UsageError: not a release, or one older than 0.11.0.
     """
     release = parse_release(text)
-    flags = {
-        flag: value
-        for since, change in _CHANGES
-        if since <= release
-        for flag, value in change.items()
-    }
-    return replace(Rules(release=release_text(release)), **flags)
+    rules = Rules(release=release_text(release))
+    for since, change in _CHANGES:
+        if since <= release:
+            rules = replace(rules, **change)
+    return rules

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from statistics import median
+from itertools import pairwise
+from statistics import median_low
 
 from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.finding import Finding
@@ -45,7 +46,10 @@ def surprises(
     for group in decision.groups:
         snapshots = members[group.key]
         if not group.keep and not decision.refused:
-            detail = f"this policy removes all {len(group.remove)} snapshots under restic {rules.release}"
+            detail = (
+                f"this policy removes all {len(group.remove)} snapshots under restic "
+                f"{rules.release}"
+            )
             found.append(Finding("group-wiped", str(group.key), detail))
         found += _dated_wrong(group.key, snapshots, now)
         found += _frozen(group, members, now)
@@ -67,8 +71,10 @@ def _dated_wrong(key: GroupKey, snapshots: Sequence[Snapshot], now: datetime) ->
     future = [s for s in snapshots if s.taken_at > now]
     if future:
         detail = (
-            f"{_some(future)} dated after now ({_minute(now)}), the furthest {_minute(future[0].taken_at)}: count "
-            "rules take such a snapshot for the newest, so it uses up a place that a real backup needs; "
+            f"{_some(future)} dated after now ({_minute(now)}), the furthest "
+            f"{_minute(future[0].taken_at)}: count "
+            "rules take such a snapshot for the newest, so it uses up a place that a real "
+            "backup needs; "
             "remove it with `restic forget ID` before the next forget"
         )
         yield Finding("future-snapshot", str(key), detail, _ids(future))
@@ -79,8 +85,10 @@ def _dated_wrong(key: GroupKey, snapshots: Sequence[Snapshot], now: datetime) ->
         newest = back_dated[0]
         assert newest.made_at is not None, "selected by it"
         detail = (
-            f"{_some(back_dated)} dated well before it was made, the newest as {_minute(newest.taken_at)} though made "
-            f"on {_minute(newest.made_at)}: an import with `--time`, or somebody who wants forget to remove others"
+            f"{_some(back_dated)} dated well before it was made, the newest as "
+            f"{_minute(newest.taken_at)} though made "
+            f"on {_minute(newest.made_at)}: an import with `--time`, or somebody who wants "
+            "forget to remove others"
         )
         yield Finding("back-dated", str(key), detail, _ids(back_dated))
 
@@ -105,8 +113,8 @@ def _frozen(
     )
     if not mine or latest_at is None:
         return
-    gaps = [newer - older for newer, older in zip(mine, mine[1:], strict=False)]
-    patience = max(FROZEN_AFTER, 3 * (median(gaps) if gaps else timedelta(days=1)))
+    gaps = [newer - older for newer, older in pairwise(mine)]
+    patience = max(FROZEN_AFTER, 3 * (median_low(gaps) if gaps else timedelta(days=1)))
     if latest_at - mine[0] <= patience:
         return
     successor = next(
@@ -124,7 +132,8 @@ def _frozen(
     else:
         why = "its host stopped, or was renamed"
     detail = (
-        f"the last snapshot is of {_day(mine[0])}: {why}. Rules count back from a group's own newest snapshot, so "
+        f"the last snapshot is of {_day(mine[0])}: {why}. Rules count back from a group's own "
+        "newest snapshot, so "
         f"the {len(group.keep)} that stay now are kept for ever, however old they grow"
     )
     yield Finding(
@@ -148,8 +157,10 @@ def _other_days(
     offsets = {s.taken_at.utcoffset() or timedelta() for s in snapshots}
     if len(offsets) > 2 or max(offsets) - min(offsets) > timedelta(hours=1):
         detail = (
-            f"its snapshots carry {len(offsets)} UTC offsets from {_offset(min(offsets))} to {_offset(max(offsets))}: "
-            "restic cuts days by each snapshot's own offset, so one date can be kept, and counted, twice"
+            f"its snapshots carry {len(offsets)} UTC offsets from {_offset(min(offsets))} to "
+            f"{_offset(max(offsets))}: "
+            "restic cuts days by each snapshot's own offset, so one date can be kept, and "
+            "counted, twice"
         )
         yield Finding("mixed-offsets", str(group.key), detail)
     moved = [
@@ -159,8 +170,10 @@ def _other_days(
         s = moved[0]
         seen_at = s.taken_at.astimezone(reader_zone)
         detail = (
-            f"its snapshots store the offset {_offset(s.taken_at.utcoffset() or timedelta())}, so its days end at another "
-            f"hour than yours: what you see as {seen_at:%Y-%m-%d %H:%M} counts for {_day(s.taken_at)}"
+            f"its snapshots store the offset {_offset(s.taken_at.utcoffset() or timedelta())}, "
+            "so its days end at another "
+            f"hour than yours: what you see as {seen_at:%Y-%m-%d %H:%M} counts for "
+            f"{_day(s.taken_at)}"
         )
         yield Finding("day-boundary", str(group.key), detail, {"snapshots": len(moved)})
 
@@ -181,7 +194,8 @@ def _stretched(group: GroupDecision, policy: Policy) -> Iterator[Finding]:
     without = reach - len(days)
     if without > 0:
         detail = (
-            f"keep-daily {policy.daily} counts days that have snapshots: its {len(days)} dailies reach back {reach} days, "
+            f"keep-daily {policy.daily} counts days that have snapshots: its {len(days)} "
+            f"dailies reach back {reach} days, "
             f"to {_day(oldest_at)}, because {without} of those days had none"
         )
         yield Finding(
@@ -204,7 +218,8 @@ def _oldest(
     words = named.reasons[-1] if named.keep and named.keep[-1] is snapshots[-1] else ()
     if words and all(word.startswith("oldest ") for word in words):
         detail = (
-            f"the first snapshot, of {_day(snapshots[-1].taken_at)}, stays only as {' and '.join(f'`{w}`' for w in words)}: "
+            f"the first snapshot, of {_day(snapshots[-1].taken_at)}, stays only as "
+            f"{' and '.join(f'`{w}`' for w in words)}: "
             "it goes when that rule's count is used up by newer ones"
         )
         yield Finding("oldest-kept", str(key), detail)

@@ -1,4 +1,4 @@
-"""The proof a timeline ends in: survivors with reasons, invariants, recovery points, in JSON's shape."""
+"""The proof a timeline ends in: survivors, invariants, recovery points, in JSON's shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from verifier.simulate.timeline import Following, History, Record
 
 AGES_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 730, 1095, 1825, 3650)
 """Ages at which the recovery point is stated."""
-
 
 
 def snapshot_section(snapshot: Snapshot) -> dict[str, object]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -64,7 +65,7 @@ def cut(steps: Sequence[Step], model: World, count: int) -> tuple[Segment, ...]:
 def run_segments(
     segments: Sequence[Segment], open_world: Open, workers: int, advance: Callable[[int], object]
 ) -> tuple[tuple[Outcome, ...], tuple[Finding, ...]]:
-    """Run every segment and return the outcomes in order, with a finding for each seam that does not fit.
+    """Run every segment; return the outcomes in order and a finding for each seam that gapes.
 
     Args:
         advance: called with 1 after each step, from this thread.
@@ -100,12 +101,13 @@ def _run_segment(
 
 
 def _seams(ended: Sequence[_Ended]) -> Iterator[Finding]:
-    for before, after in zip(ended, ended[1:], strict=False):
+    for before, after in pairwise(ended):
         names = before.end.keys() | after.start.keys()
         differing = sorted(name for name in names if before.end.get(name) != after.start.get(name))
         if differing:
             detail = (
-                f"segment {before.number + 1} ended with other snapshots than segment {after.number + 1} began "
+                f"segment {before.number + 1} ended with other snapshots than segment "
+                f"{after.number + 1} began "
                 f"with: {', '.join(differing[:3])}{' and more' if len(differing) > 3 else ''}"
             )
             yield Finding("disagreement", "segments", detail, {"snapshots": differing[:50]})

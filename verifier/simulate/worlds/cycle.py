@@ -252,10 +252,16 @@ class CycleWorld:
             groups.append(
                 GroupDecision(group.key, keep, reasons, tuple(s for s in mine if s.id not in alive))
             )
-            detail = f"on {step.at.date()} the model keeps {len(kept)} snapshots and the cycle left {len(keep)}"
+            detail = (
+                f"on {step.at.date()} the model keeps {len(kept)} snapshots and the cycle left "
+                f"{len(keep)}"
+            )
             findings.append(Finding("disagreement", str(group.key), detail))
         for stranger in strangers:
-            detail = f"on {step.at.date()} the cycle made a snapshot of {stranger.taken_at} nobody planned"
+            detail = (
+                f"on {step.at.date()} the cycle made a snapshot of {stranger.taken_at} nobody "
+                "planned"
+            )
             findings.append(Finding("disagreement", str(stranger.host), detail))
         return tuple(groups), findings
 
@@ -284,7 +290,10 @@ class CycleWorld:
         held = {(s.host, s.taken_at, s.paths) for s in copied}
         missing = [s for s in self._open().snapshots() if (s.host, s.taken_at, s.paths) not in held]
         if missing:
-            detail = f"on {day} the off-site copy lacks {len(missing)} snapshots, the newest of {missing[-1].taken_at}"
+            detail = (
+                f"on {day} the off-site copy lacks {len(missing)} snapshots, the newest of "
+                f"{missing[-1].taken_at}"
+            )
             yield Finding("step-failed", "off-site", detail)
 
 

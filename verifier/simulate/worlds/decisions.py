@@ -120,7 +120,8 @@ def _disagreement(step: Step, key: object, model: Decision, binary: Decision) ->
     only_binary = [line for line in theirs if line not in ours]
     detail = (
         f"on {step.at.date()} the model keeps {len(ours)} and restic {len(theirs)}; "
-        f"only the model: {'; '.join(only_model[:2]) or 'none'}; only restic: {'; '.join(only_binary[:2]) or 'none'}"
+        f"only the model: {'; '.join(only_model[:2]) or 'none'}; only restic: "
+        f"{'; '.join(only_binary[:2]) or 'none'}"
     )
     return Finding(
         "disagreement", str(key), detail, {"model": only_model[:20], "restic": only_binary[:20]}
