@@ -63,9 +63,7 @@ def stock_loop_s() -> float:
                 (host / f"file-{number}").write_bytes(os.urandom(4_000))
         begun = time.perf_counter()
         for day in range(LOOP_DAYS):
-            at = (datetime(2024, 1, 1, 4, tzinfo=UTC) + timedelta(days=day)).strftime(
-                "%Y-%m-%d %H:%M:%S"
-            )
+            at = f"{FIRST_DAY + timedelta(days=day)} 04:00:00"
             for host in hosts:
                 (host / "file-0").write_bytes(os.urandom(4_000))
                 subprocess.run(

@@ -46,6 +46,8 @@ def run_command(
     name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]
 ) -> int:
     """Run a command to its report and deliver that."""
+    from verifier.monitor.render.schema import problems
+
     if options.report is not None:
         # Before the work, not after it: a long run must not end in a folder that cannot be made.
         with writing(options.report):
@@ -54,6 +56,8 @@ def run_command(
     report = run(options, Context(SystemClock(), environ, sys.stderr))
     assert report.kind == name, f"{name} ended in a report of {report.kind}"
     envelope = report.envelope()
+    wrong = problems(envelope)
+    assert not wrong, f"the report breaks its own schema: {wrong[0]}"
     if options.report is not None:
         with writing(options.report):
             _write_folder(Path(options.report), envelope)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.drill.lab import HOST, PASSWORD, Lab
 from verifier.cli.main import main
-from verifier.fleet.local import LocalHost
-from verifier.simulate.forge import cheapen
 
 CONFIG = """
 schema = 1
@@ -41,23 +37,16 @@ exclude = {exclude}
 Run = Callable[..., tuple[int, dict[str, Any]]]
 
 
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """A repository with one backup, and restic's environment."""
-    program = shutil.which("restic")
-    if program is None:
-        pytest.fail("restic is not on PATH: these tests ask the real program, install it first")
-    lab = Lab(tmp_path, program, LocalHost())
-    lab.restic("init")
-    cheapen(lab.repository, PASSWORD)
+@pytest.fixture(autouse=True)
+def _ready(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make one backup, a configuration, and restic's environment."""
     lab.write(a=b"a", b_tmp=b"b")
     lab.backup()
     monkeypatch.setenv("RESTIC_PASSWORD", PASSWORD)
-    monkeypatch.setenv("RESTIC_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("RESTIC_CACHE_DIR", str(lab.root / "cache"))
     monkeypatch.delenv("RESTIC_REPOSITORY", raising=False)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(lab.root)
     configure(lab)
-    return lab
 
 
 def configure(
