@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.drill.lab import HOST, Lab, counts
+from verifier.clock.system import SystemClock
 from verifier.core.entry import Entry
 from verifier.core.errors import HostUnreachable, WrongPassword
 from verifier.core.finding import Verdict
 from verifier.core.host import Command, Completed
 from verifier.core.report import conclude
 from verifier.core.snapshot import Snapshot
-from verifier.drill.monthly import Drilled
+from verifier.drill.monthly import Drill, Drilled
 from verifier.drill.restore import Source, Unlistable
 
 LONG = 1_000_000
@@ -363,3 +364,47 @@ def test_a_live_tree_may_stand_elsewhere(lab: Lab) -> None:
 
     assert lab.kinds(lab.drill(source_root=str(copy))) == {"/b": "changed"}
     assert lab.drill().findings == ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackDated(Source):
+    """A repository whose snapshots were made with `--time`, and say when they really were."""
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Return them as restic 0.17 and newer tell them."""
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+        found = Source.snapshots(self)
+        return tuple(replace(s, taken_at=long_ago, made_at=s.taken_at) for s in found)
+
+
+def test_a_back_dated_snapshot_is_judged_by_when_it_was_made(lab: Lab) -> None:
+    lab.write(kept=b"k", forgotten=b"f")
+    lab.backup()
+    lab.restic("forget", "-q", "latest")
+    lab.backup(exclude=["forgotten"])
+    source = lab.source
+    back_dated = BackDated(source.host, source.program, source.access)
+
+    assert lab.kinds(lab.drill(source=back_dated)) == {"/forgotten": "missing"}
+
+
+def test_one_hosts_restored_files_are_not_the_next_ones(lab: Lab) -> None:
+    lab.write(a=b"a", only_here=b"o")
+    lab.backup(host="other")
+    (lab.live / "only_here").unlink()
+    lab.backup()
+    found = lab.drill(lab.target("other"), lab.target())
+
+    assert [f.kind for f in found.findings if f.subject.startswith(HOST)] == []
+    assert counts(found) == {"changed": 1, "deleted": 1, "identical": 3}
+
+
+def test_scratch_space_below_a_live_tree_is_passed_over(lab: Lab) -> None:
+    lab.write(a=b"a", scratch__note=b"n")
+    lab.backup()
+    below = lab.live / "scratch"
+    drill = Drill(lab.source, SystemClock(), below, 1 << 40)
+    here, there = lab.target(), lab.target(is_local=False)
+
+    assert lab.kinds(drill.monthly([here])) == {"/scratch": "changed"}
+    assert {"added"} < set(lab.kinds(drill.monthly([there])).values())

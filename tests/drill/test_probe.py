@@ -165,6 +165,24 @@ def test_a_file_that_changed_once_is_read_again(
     assert found["size"] == 3
 
 
+def test_a_link_put_in_a_files_place_is_not_followed(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "secret").write_bytes(b"secret")
+    real = os.open
+
+    def swap(path: bytes, flags: int) -> int:
+        (tree / "a!").unlink()
+        (tree / "a!").symlink_to("secret")
+        return real(path, flags)
+
+    monkeypatch.setattr("os.open", swap)
+    found = next(iter(Walk().records([str(tree / "a!")])))
+
+    assert found["error"] == "changing"
+    assert "sha256" not in found
+
+
 def test_reading_leaves_no_access_time_behind(tree: Path) -> None:
     os.utime(tree / "a!", ns=(5, 5))
     walk(tree)

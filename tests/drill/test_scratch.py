@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.drill.unprivileged import as_nobody
 from verifier.core.errors import CannotVerify, Interrupted, NoSpace
 from verifier.core.host import Command
 from verifier.drill.scratch import PREFIX, remove, require_space, rights, scratch, sweep
@@ -36,6 +38,19 @@ def test_a_scratch_folder_is_private_and_goes(tmp_path: Path) -> None:
         assert folder.name.startswith(PREFIX)
 
     assert list((tmp_path / "new/base").iterdir()) == []
+
+
+def test_modes_do_not_keep_it_from_its_owner() -> None:
+    base = Path(tempfile.mkdtemp())
+    base.chmod(0o777)
+
+    def fill_and_leave() -> list[str]:
+        with scratch(base) as folder:
+            spread(folder)
+        return os.listdir(base)  # noqa: PTH208 - names are what travels
+
+    assert as_nobody(fill_and_leave) == []
+    base.rmdir()
 
 
 @pytest.mark.parametrize("error", [Interrupted(15, "SIGTERM"), KeyboardInterrupt(), MemoryError()])

@@ -61,23 +61,12 @@ class Composition:
 
     @contextmanager
     def worlds(self) -> Iterator[Open]:
-        """Give a function that makes the world of a segment; everything is gone afterwards.
-
-        Commands still running when the block is left by an error are ended first.
-        """
+        """Give a function that makes the world of a segment; everything is gone afterwards."""
         with tempfile.TemporaryDirectory(
             prefix="restic-verify-", ignore_cleanup_errors=True
         ) as name:
-            folder = Path(name)
-            try:
-                yield (
-                    self._open_decisions(folder)
-                    if self.fidelity == "decisions"
-                    else self._open_cycle(folder)
-                )
-            except BaseException:
-                self.host.end_all()
-                raise
+            is_cycle = self.fidelity == "cycle"
+            yield self._open_cycle(Path(name)) if is_cycle else self._open_decisions(Path(name))
 
     def _open_decisions(self, folder: Path) -> Open:
         from verifier.restic.binary import Restic
@@ -89,19 +78,20 @@ class Composition:
         zone = self.config.schedule.timezone
 
         @contextmanager
-        def open_world(number: int) -> Iterator[RealWorld]:
-            repository = folder / str(number)
-            shutil.copytree(folder / "template", repository)
-            access = Access(
-                str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",)
-            )
-            restic = Restic(self.host, self.restic, access)
-            policy, group_by = self.simulation.policy, self.simulation.group_by
-            yield DecisionsWorld(
-                Forge(repository, _PASSWORD),
-                lambda: restic.plan_forget(policy, group_by),
-                self.simulation.model(),
-            )
+        def open_world() -> Iterator[RealWorld]:
+            with _own_folder(folder) as own:
+                repository = own / "repository"
+                shutil.copytree(folder / "template", repository)
+                access = Access(
+                    str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",)
+                )
+                restic = Restic(self.host, self.restic, access)
+                policy, group_by = self.simulation.policy, self.simulation.group_by
+                yield DecisionsWorld(
+                    Forge(repository, _PASSWORD),
+                    lambda: restic.plan_forget(policy, group_by),
+                    self.simulation.model(),
+                )
 
         return open_world
 
@@ -118,19 +108,26 @@ class Composition:
         make_repository(folder / "template", _PASSWORD, self.host, self.restic)
 
         @contextmanager
-        def open_world(number: int) -> Iterator[RealWorld]:
-            yield CycleWorld(
-                folder / str(number),
-                folder / "template",
-                self.config,
-                password=_PASSWORD,
-                programs=programs,
-                host=self.host,
-                dataset=Dataset(self.config.simulate.seed),
-                model=self.simulation.model(),
-            )
+        def open_world() -> Iterator[RealWorld]:
+            with _own_folder(folder) as own:
+                yield CycleWorld(
+                    own,
+                    folder / "template",
+                    self.config,
+                    password=_PASSWORD,
+                    programs=programs,
+                    host=self.host,
+                    dataset=Dataset(self.config.simulate.seed),
+                    model=self.simulation.model(),
+                )
 
         return open_world
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
+        yield Path(own)
 
 
 def compose_simulation(options: argparse.Namespace, context: Context) -> Composition:

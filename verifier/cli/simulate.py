@@ -112,6 +112,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
                     workers=composed.segments,
                     advance=advance,
                     note=note,
+                    end=composed.host.end_all,
                 )
     return _conclude(options, composed, result, started_at, context.clock.now())
 

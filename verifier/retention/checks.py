@@ -213,7 +213,7 @@ def policy_bound(policy: Policy) -> int | None:
         or policy.tags
         or any(getattr(policy, f.name) for f in fields(policy) if f.name.startswith("within"))
     )
-    return None if endless else sum(counts)
+    return None if endless or not policy else sum(counts)
 
 
 def _owed(name: str, inside: list[Snapshot]) -> list[Snapshot]:

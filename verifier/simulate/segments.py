@@ -9,11 +9,12 @@ runs the timeline in sequence, and says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from queue import SimpleQueue
+from threading import Event
 from typing import Protocol
 
 from verifier.core.finding import Finding
@@ -29,8 +30,8 @@ class RealWorld(World, Protocol):
         ...
 
 
-Open = Callable[[int], AbstractContextManager[RealWorld]]
-"""Make the world of one segment, by its number."""
+Open = Callable[[], AbstractContextManager[RealWorld]]
+"""Make a world of its own for a segment; it is gone when the block is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class _Ended:
     number: int
+    outcomes: tuple[Outcome, ...]
     start: Mapping[str, str]
     end: Mapping[str, str]
 
@@ -63,41 +65,59 @@ def cut(steps: Sequence[Step], model: World, count: int) -> tuple[Segment, ...]:
 
 
 def run_segments(
-    segments: Sequence[Segment], open_world: Open, workers: int, advance: Callable[[int], object]
+    segments: Sequence[Segment],
+    open_world: Open,
+    workers: int,
+    advance: Callable[[int], object],
+    end: Callable[[], object],
 ) -> tuple[tuple[Outcome, ...], tuple[Finding, ...]]:
     """Run every segment; return the outcomes in order and a finding for each seam that gapes.
 
+    The first error ends the other segments too, and is raised.
+
     Args:
         advance: called with 1 after each step, from this thread.
+        end: ends the commands that other threads wait for, after an error or a signal.
     """
-    done: SimpleQueue[int] = SimpleQueue()
+    ticks: SimpleQueue[Future[_Ended] | None] = SimpleQueue()
+    stop = Event()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_run_segment, segment, open_world, done) for segment in segments]
-        for future in futures:
-            future.add_done_callback(lambda _: done.put(0))
-        finished = 0
-        while finished < len(futures):
-            steps = done.get()
-            finished += steps == 0
-            if steps:
-                advance(steps)
-        results = [future.result() for future in futures]
-    outcomes = tuple(outcome for part, _ in results for outcome in part)
-    return outcomes, tuple(_seams([ended for _, ended in results]))
+        try:
+            futures = [pool.submit(_run_segment, s, open_world, ticks, stop) for s in segments]
+            for future in futures:
+                future.add_done_callback(ticks.put)
+            running = len(futures)
+            while running:
+                ended = ticks.get()
+                if ended is None:
+                    advance(1)
+                else:
+                    ended.result()
+                    running -= 1
+        except BaseException:
+            # Leaving the pool waits for its threads, and they for their commands.
+            stop.set()
+            end()
+            raise
+    results = [future.result() for future in futures]
+    outcomes = tuple(outcome for ended in results for outcome in ended.outcomes)
+    return outcomes, tuple(_seams(results))
 
 
 def _run_segment(
-    segment: Segment, open_world: Open, done: SimpleQueue[int]
-) -> tuple[tuple[Outcome, ...], _Ended]:
-    with open_world(segment.number) as world:
+    segment: Segment, open_world: Open, ticks: SimpleQueue[Future[_Ended] | None], stop: Event
+) -> _Ended:
+    with open_world() as world:
         if segment.start:
             world.seed(segment.start)
         start = world.fingerprints()
         outcomes = []
         for step in segment.steps:
+            if stop.is_set():
+                break
             outcomes.append(world.run(step))
-            done.put(1)
-        return tuple(outcomes), _Ended(segment.number, start, world.fingerprints())
+            ticks.put(None)
+        return _Ended(segment.number, tuple(outcomes), start, world.fingerprints())
 
 
 def _seams(ended: Sequence[_Ended]) -> Iterator[Finding]:

@@ -66,18 +66,22 @@ def run_real(
     workers: int,
     advance: Advance,
     note: Note,
+    end: Callable[[], object],
 ) -> Result:
     """Follow the timeline in real worlds, cut into segments that run side by side.
 
     Where a segment disagrees with the model or with its neighbour, the cuts prove nothing: the
     timeline then runs once more in sequence, in one world.
+
+    Args:
+        end: ends every command that still runs, after an error or a signal.
     """
     parts = cut(simulation.steps, simulation.model(), segments)
-    outcomes, seams = run_segments(parts, open_world, workers, advance)
+    outcomes, seams = run_segments(parts, open_world, workers, advance, end)
     disagreed = any(outcome.agreed < outcome.compared for outcome in outcomes)
     if len(parts) > 1 and (seams or disagreed):
         whole = cut(simulation.steps, simulation.model(), 1)
-        outcomes, _ = run_segments(whole, open_world, 1, lambda _: None)
+        outcomes, _ = run_segments(whole, open_world, 1, lambda _: None, end)
     return replace(_follow(simulation, outcomes, lambda _: None, note), seams=seams)
 
 
