@@ -80,10 +80,9 @@ def test_several_runs_a_day_keep_the_last() -> None:
 
 @pytest.mark.heavy
 def test_the_cycle_agrees_with_the_model() -> None:
-    model = run("--fidelity model --days 24 --keep-daily 5 --keep-weekly 2 --restic " + RESTIC)
-    cycle = run(
-        "--fidelity cycle --days 24 --keep-daily 5 --keep-weekly 2 --segments 2 --down db1@2024-01-09"
-    )
+    policy = "--days 24 --keep-daily 5 --keep-weekly 2"
+    model = run(f"--fidelity model {policy} --restic {RESTIC}")
+    cycle = run(f"--fidelity cycle {policy} --segments 2 --down db1@2024-01-09")
     healthy = [s for s in survivors(cycle) if s[0] != "db1"]
 
     assert Verdict.OK is cycle.verdict, cycle.findings
