@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from verifier.config.defaults import defaults
 from verifier.config.load import load
 from verifier.config.models import DAYS_MAX, Config
 from verifier.config.policy import parse_keep
-from verifier.core.errors import UsageError
+from verifier.core.errors import CannotVerify, NoSpace, UsageError
 from verifier.cycle.coordinator import fire_times
 from verifier.fleet.local import LocalHost
 from verifier.retention.decide import parse_group_by
@@ -61,12 +62,21 @@ class Composition:
 
     @contextmanager
     def worlds(self) -> Iterator[Open]:
-        """Give a function that makes the world of a segment; everything is gone afterwards."""
-        with tempfile.TemporaryDirectory(
-            prefix="restic-verify-", ignore_cleanup_errors=True
-        ) as name:
-            is_cycle = self.fidelity == "cycle"
-            yield self._open_cycle(Path(name)) if is_cycle else self._open_decisions(Path(name))
+        """Give a function that makes the world of a segment; everything is gone afterwards.
+
+        Raises:
+            NoSpace, CannotVerify: the temporary folder does not hold the repositories.
+        """
+        try:
+            with tempfile.TemporaryDirectory(
+                prefix="restic-verify-", ignore_cleanup_errors=True
+            ) as name:
+                is_cycle = self.fidelity == "cycle"
+                yield self._open_cycle(Path(name)) if is_cycle else self._open_decisions(Path(name))
+        except OSError as error:
+            kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else CannotVerify
+            message = f"the test repositories cannot be kept there: {error.strerror}"
+            raise kind(tempfile.gettempdir(), message, "set TMPDIR to a larger disk") from error
 
     def _open_decisions(self, folder: Path) -> Open:
         from verifier.restic.binary import Restic

@@ -100,7 +100,7 @@ def invariants_section(tallies: Sequence[Tally]) -> list[dict[str, object]]:
 def _soundness(followed: Following) -> tuple[Tally, ...]:
     if not followed.read:
         return ()
-    # Read without restic, every seventh day; 5 % is what `restic prune` leaves unused by default.
+    # Read without restic, every seventh cycle; 5 % is what `restic prune` leaves unused by default.
     stated = "Every blob that is needed is there, at most 5 % is unused, the copy is complete."
     return (Tally("repository-sound", stated, followed.read, followed.unsound),)
 

@@ -35,8 +35,8 @@ _SHIMS = Path(__file__).parents[1] / "shims"
 _CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 _HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
-CHECK_EVERY_DAYS = 7
-"""How often the repository is read without restic; the segments' seams are read besides."""
+CHECK_EVERY = 7
+"""Every so many cycles, from the first, the repository is read without restic; so are the seams."""
 
 UNUSED_SHARE = 0.05
 """What `restic prune` leaves unused by default: 5 % of the repository (`--max-unused`)."""
@@ -86,6 +86,7 @@ class CycleWorld:
         self._dataset = dataset
         self._model = model
         self._files: dict[str, Snapshot] = {}
+        self._ran = 0
         self._include: dict[str, tuple[str, ...]] = {table.name: () for table in config.hosts}
         self._install(template)
 
@@ -161,7 +162,7 @@ class CycleWorld:
         before = set(self.snapshots())
         created = self._take_stock(step.due)
         groups, disagreements = self._compare(step, before, created, predicted)
-        unsound = tuple(self._check_repository(step)) if self._is_check_due(step) else None
+        unsound = tuple(self._check_repository(step)) if self._is_check_due() else None
         findings = (*predicted.findings, *_failures(step, done), *disagreements, *(unsound or ()))
         return Outcome(
             step,
@@ -175,8 +176,10 @@ class CycleWorld:
             sound=None if unsound is None else not unsound,
         )
 
-    def _is_check_due(self, step: Step) -> bool:
-        return step.at.toordinal() % CHECK_EVERY_DAYS == 0
+    def _is_check_due(self) -> bool:
+        due = self._ran % CHECK_EVERY == 0
+        self._ran += 1
+        return due
 
     def _prepare(self, snapshot: Snapshot) -> None:
         root = self._folder / "hosts" / snapshot.host
