@@ -37,7 +37,7 @@ MODEL = ["simulate", "--fidelity", "model", "--days", "10"]
         ([*MODEL, "--config", "no-such.toml"], 64, "no-such.toml"),
         ([*MODEL, "--report", "/proc/nowhere"], 64, "cannot be written"),
         (["simulate", "--start", "2999-01-01"], 64, "use --fidelity model"),
-        (["simulate", "--restic", "/no/such/restic"], 3, "is not on PATH"),
+        (["simulate", "--restic", "/no/such/restic"], 3, "no program that can be run"),
         (["simulate", "--restic", "0.17.0"], 3, "the lock names no such release"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from verifier.cli.context import Context
 from verifier.cli.deviations import deviations, parse_day
-from verifier.cli.options import keep_options, parse_zone, positive
+from verifier.cli.options import check_known, check_year, keep_options, parse_zone, whole_number
 from verifier.cli.programs import find_program, find_restic, local_host
 from verifier.config.defaults import defaults
 from verifier.config.load import load
@@ -135,6 +136,28 @@ class Composition:
 
 
 @contextmanager
+def _work_folder() -> Iterator[Path]:
+    remedy = "make room there, or set TMPDIR to a folder that has it"
+    try:
+        work = tempfile.TemporaryDirectory(prefix="restic-verify-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise CannotVerify(
+            "temporary folder", f"cannot be made: {error.strerror}", remedy
+        ) from error
+    with work as name:
+        try:
+            yield Path(name)
+        except OSError as error:
+            # `shutil` gathers what went wrong as text.
+            full = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
+            if not any(words in str(error) for words in full):
+                raise
+            raise NoSpace(
+                tempfile.gettempdir(), "has no room for the simulation", remedy
+            ) from error
+
+
+@contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
         yield Path(own)
@@ -153,6 +176,7 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
     host = local_host(context.environ, inherit=False)
     restic, release = _restic(options, context, host)
     simulate = config.simulate
+    check_year("--start", simulate.start)
     deviating = deviations(options, simulate, {table.name for table in config.hosts})
     fired = fire_times(config.times, config.zone, simulate.start, simulate.days)
     steps = plan_steps(
@@ -164,16 +188,17 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
             "the timer fires on none of the simulated days",
             "simulate more days, or another time",
         )
-    policy, group_by = config.policy(), config.group_by
+    policy, rules, group_by = config.policy(), rules_for(release), config.group_by
+    check_known(policy, rules)
     cores = os.cpu_count() or 1
     most = max(1, len(steps) // 10)
     segments = (
-        positive("--segments", options.segments, most=SEGMENTS_MAX)
-        if options.segments
+        whole_number("--segments", options.segments, most=SEGMENTS_MAX)
+        if options.segments is not None
         else min(cores * _SEGMENTS_PER_CORE[options.fidelity], most)
     )
     return Composition(
-        Simulation(steps, policy, rules_for(release), config.zone, group_by),
+        Simulation(steps, policy, rules, config.zone, group_by),
         config,
         options.fidelity,
         host,
@@ -227,16 +252,22 @@ def _restic(options: argparse.Namespace, context: Context, host: LocalHost) -> t
 def _overridden(config: Config, options: argparse.Namespace) -> Config:
     simulate: dict[str, object] = {}
     if options.days is not None:
-        simulate["days"] = positive("--days", options.days, most=DAYS_MAX)
+        simulate["days"] = whole_number("--days", options.days, most=DAYS_MAX)
     if options.start is not None:
         simulate["start"] = parse_day("--start", options.start)
     if options.seed is not None:
-        simulate["seed"] = positive("--seed", options.seed, most=(1 << 63) - 1)
+        simulate["seed"] = whole_number("--seed", options.seed, least=0, most=(1 << 63) - 1)
     update: dict[str, object] = {"simulate": config.simulate.model_copy(update=simulate)}
     if options.at or options.timezone:
         update["schedule"] = _schedule(config, options)
     if options.hosts is not None:
-        count = positive("--hosts", options.hosts, most=HOSTS_MAX)
+        count = whole_number("--hosts", options.hosts, most=HOSTS_MAX)
+        if config.simulate.down or config.simulate.paths:
+            raise UsageError(
+                "--hosts",
+                "the configuration says what goes wrong on its own hosts",
+                "leave --hosts away, or remove [[simulate.down]] and [[simulate.paths]]",
+            )
         like = config.hosts[0]
         update["hosts"] = tuple(
             like.model_copy(update={"name": f"host{n}", "address": None})
@@ -253,12 +284,10 @@ def _schedule(config: Config, options: argparse.Namespace) -> object:
 
     times = config.schedule.times
     if options.at:
-        try:
-            times = tuple(sorted({time.fromisoformat(at) for at in options.at}))
-        except ValueError as error:
-            raise UsageError(
-                "--at", f"{' '.join(options.at)}: {error}", "write a time of day as 04:00"
-            ) from error
+        for at in options.at:
+            if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at, re.ASCII):
+                raise UsageError("--at", f"{at!r} is no time of day", "write it as 04:00")
+        times = tuple(sorted({time.fromisoformat(at) for at in options.at}))
     zone = (
         str(parse_zone("--timezone", options.timezone))
         if options.timezone
@@ -277,7 +306,9 @@ def _retention(config: Config, keep: dict[str, object], group_by: str | None) ->
             )
         fields = [name for name in type(config.retention).model_fields if name.startswith("keep_")]
         update = dict.fromkeys(fields)
-        update |= {name.replace("-", "_"): value for name, value in keep.items()}
+        for name, value in keep.items():
+            frozen = tuple(value) if isinstance(value, list) else value
+            update[name.replace("-", "_")] = frozen
     if group_by is not None:
         parse_group_by(group_by)
         update["group_by"] = group_by

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
+import io
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from verifier import __version__
 from verifier.cli.context import Context
+from verifier.cli.output import put, say
 from verifier.clock.system import SystemClock
 from verifier.core.errors import (
     CannotVerify,
@@ -53,14 +54,13 @@ def run_command(
         with writing(options.report):
             Path(options.report).mkdir(parents=True, exist_ok=True)
             (Path(options.report) / "report.json").touch()
-    report = run(options, Context(SystemClock(), environ, sys.stderr))
+    report = run(options, Context(SystemClock(), environ, sys.stderr or io.StringIO()))
     assert report.kind == name, f"{name} ended in a report of {report.kind}"
     envelope = report.envelope()
     wrong = problems(envelope)
     assert not wrong, f"the report breaks its own schema: {wrong[0]}"
     if options.report is not None:
-        with writing(options.report):
-            _write_folder(Path(options.report), envelope)
+        _write_folder(Path(options.report), envelope)
     _print(envelope, as_json=options.json)
     return report.verdict.value
 
@@ -84,8 +84,10 @@ def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:
     from verifier.monitor.render.json import render_json
     from verifier.monitor.render.page import page
 
-    (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
-    (folder / "index.html").write_text(page(envelope), encoding="utf-8")
+    with writing(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
+        (folder / "index.html").write_text(page(envelope), encoding="utf-8")
 
 
 def _print(envelope: Mapping[str, object], *, as_json: bool) -> None:
@@ -93,41 +95,42 @@ def _print(envelope: Mapping[str, object], *, as_json: bool) -> None:
         from verifier.monitor.render.json import render_json as render
     else:
         from verifier.monitor.render.text import text as render
-    try:
-        sys.stdout.write(render(envelope).rstrip("\n") + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    say(render(envelope).rstrip("\n") + "\n")
 
 
-def finish_error(arguments: Sequence[str], error: BaseException, environ: Mapping[str, str]) -> int:
+def finish_error(
+    name: str, error: BaseException, options: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
     """End a command that raised: one report, one line with a remedy, the documented exit code.
 
     A `SystemExit` of the argument parser (`--help`) passes with its own code.
+
+    Args:
+        options: as far as they were understood: `json` and `report` at least.
     """
     if isinstance(error, SystemExit):
         return int(error.code or 0)
     finding, remedy, exit_code = _explain(error, environ)
+    message = f"{finding.subject}: {finding.detail}"
     now = SystemClock().now()
-    report = conclude(
-        next((a for a in arguments if not a.startswith("-")), "restic-verify"),
+    envelope = conclude(
+        name,
         (finding,),
         Coverage("checks", 0, 0),
         started_at=now,
         finished_at=now,
         tool=versions(),
-        sections={
-            "error": {
-                "message": f"{finding.subject}: {finding.detail}",
-                "remedy": remedy,
-                "exit_code": exit_code,
-            }
-        },
-    )
-    if "--json" in arguments:
-        _print(report.envelope(), as_json=True)
-    print(f"restic-verify: {finding.subject}: {finding.detail}\n  {remedy}", file=sys.stderr)
+        sections={"error": {"message": message, "remedy": remedy, "exit_code": exit_code}},
+    ).envelope()
+    if options.report:
+        # A page of last month must not stand for a run that did not end. Where it is the folder
+        # itself that failed, that has been said.
+        with suppress(VerifyError):
+            _write_folder(Path(options.report), envelope)
+    if options.json:
+        with suppress(CannotVerify):
+            _print(envelope, as_json=True)
+    put(sys.stderr, f"restic-verify: {message}\n  {remedy}\n")
     return exit_code
 
 

@@ -10,12 +10,13 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 from verifier import __version__
+from verifier.cli.output import say
 from verifier.core.errors import Interrupted, UsageError
 
 COMMANDS = {
@@ -29,7 +30,7 @@ COMMANDS = {
 EXIT_CODES = """\
 exit codes:
   0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN: could not verify
-  64 wrong usage or configuration    130/143 interrupted by SIGINT/SIGTERM
+  64 wrong usage or configuration    130/143/129 interrupted by SIGINT/SIGTERM/SIGHUP
 """
 
 
@@ -44,29 +45,39 @@ class Parser(argparse.ArgumentParser):
         """
         raise UsageError(self.prog, message, f"see `{self.prog} --help`")
 
+    def print_help(self, file: object = None) -> None:
+        """Write to standard output, as everything else does."""
+        say(self.format_help())
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in {"-h", "--help"}:
-        print(_overview(), end="")
-        return 0
-    if arguments[0] == "--version":
-        print(f"restic-verify {__version__}")
-        return 0
-    from verifier.cli.finish import finish_error, run_command
+    # What can be said of the options before they are parsed, and where they cannot be.
+    options = argparse.Namespace(json="--json" in arguments, report=None)
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else "restic-verify"
+    with _signals() as ignore_them:
+        try:
+            if arguments[:1] in (["-h"], ["--help"]):
+                say(_overview())
+                return 0
+            if arguments[:1] == ["--version"]:
+                say(f"restic-verify {__version__}\n")
+                return 0
+            if name not in COMMANDS:
+                raise _no_command(arguments)
+            from verifier.cli.finish import run_command
 
-    try:
-        with _signals():
-            if arguments[0] not in COMMANDS:
-                raise _unknown_command(arguments[0])
-            module = importlib.import_module(f"verifier.cli.{arguments[0]}")
-            parser = _parser(arguments[0])
+            module = importlib.import_module(f"verifier.cli.{name}")
+            parser = _parser(name)
             module.add_options(parser)
-            options = parser.parse_args(arguments[1:])
-            return run_command(arguments[0], module.run, options, dict(os.environ))
-    except BaseException as error:  # noqa: BLE001 - the one place where every failure ends
-        return finish_error(arguments, error, dict(os.environ))
+            _refuse_empty(parser.parse_args(arguments[1:], namespace=options))
+            return run_command(name, module.run, options, dict(os.environ))
+        except BaseException as error:  # noqa: BLE001 - the one place where every failure ends
+            ignore_them()
+            from verifier.cli.finish import finish_error
+
+            return finish_error(name, error, options, dict(os.environ))
 
 
 def _overview() -> str:
@@ -98,29 +109,52 @@ def _parser(command: str) -> Parser:
     return parser
 
 
-def _unknown_command(name: str) -> UsageError:
+def _no_command(arguments: Sequence[str]) -> UsageError:
     import difflib
 
+    if not arguments:
+        remedy = f"commands are {', '.join(COMMANDS)}; see `restic-verify --help`"
+        return UsageError("restic-verify", "no command was given", remedy)
+    name = arguments[0]
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     remedy = f"did you mean `{near[0]}`?" if near else "see `restic-verify --help`"
+    if name.startswith("-"):
+        remedy = "the command comes first: see `restic-verify --help`"
     return UsageError("restic-verify", f"there is no command {name!r}", remedy)
 
 
+def _refuse_empty(options: argparse.Namespace) -> None:
+    # `--config "$FILE"` with a FILE that is not set must not prove something else. In restic's own
+    # words, no grouping at all is an empty `--group-by`.
+    for name, value in vars(options).items():
+        if value == "" and name != "group_by":
+            remedy = "write a value, or leave the option away"
+            raise UsageError(f"--{name.replace('_', '-')}", "was given without a value", remedy)
+
+
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into one exception; a second signal during the tidying is ignored."""
+def _signals() -> Iterator[Callable[[], None]]:
+    """Turn a signal into one exception; those that follow during the tidying are ignored.
+
+    Gives a function from which on all of them are.
+    """
+    # `nohup` has the hang-up ignored, and means it.
+    stops = [n for n in _STOPS if n is not signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+
+    def ignore() -> None:
+        for number in stops:
+            signal.signal(number, signal.SIG_IGN)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        for wanted in _STOPS:
-            signal.signal(wanted, signal.SIG_IGN)
+        ignore()
         raise Interrupted(number, signal.Signals(number).name)
 
-    before = {number: signal.signal(number, interrupt) for number in _STOPS}
+    before = {number: signal.signal(number, interrupt) for number in stops}
     try:
-        yield
+        yield ignore
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import fields
+from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
 from verifier.core.errors import UsageError
+from verifier.core.policy import UNLIMITED, Policy
+from verifier.retention.rules import Rules
 
 COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 SPANS = (
@@ -58,8 +62,11 @@ def parse_zone(option: str, name: str) -> ZoneInfo:
     except (OSError, ValueError, KeyError) as error:
         import difflib
 
-        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        named = available_timezones() - {"Factory", "localtime", "posixrules"}
+        near = difflib.get_close_matches(name, named, n=1)
         remedy = f"did you mean {near[0]}?" if near else "name it as in America/Los_Angeles"
+        if option == "TZ":
+            remedy += ", or give --timezone"
         raise UsageError(option, f"there is no time zone {name!r}", remedy) from error
 
 
@@ -70,14 +77,40 @@ def reader_zone(environ: Mapping[str, str], name: str | None) -> ZoneInfo:
     )
 
 
-def positive(option: str, text: str, *, most: int) -> int:
-    """Parse a whole number from 1 to `most`.
+def whole_number(option: str, text: str, *, least: int = 1, most: int) -> int:
+    """Parse a whole number from `least` to `most`.
 
     Raises:
         UsageError: anything else.
     """
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
-        raise UsageError(
-            option, f"{text!r} is not a whole number from 1 to {most}", f"write {option} 400"
-        )
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    if not digits or not least <= int(text) <= most:
+        message = f"{text!r} is not a whole number from {least} to {most}"
+        raise UsageError(option, message, f"write one, as {option} {min(most, 400)}")
     return int(text)
+
+
+def check_year(option: str, day: date) -> None:
+    """See that a day is one that every calendar here can reckon with.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not 1970 <= day.year < 3000:
+        raise UsageError(option, f"{day} is too far off", "write a day of the years 1970 to 2999")
+
+
+def check_known(policy: Policy, rules: Rules) -> None:
+    """See that a release of restic has the rules of a policy.
+
+    Raises:
+        UsageError: it has not, and would stop, or did without a word what nobody wants.
+    """
+    for rule in fields(policy):
+        value, option = getattr(policy, rule.name), f"--keep-{rule.name.replace('_', '-')}"
+        if value == UNLIMITED and not rules.knows_unlimited:
+            message = f"restic {rules.release} knows no `unlimited`, only from 0.16.0 on"
+            raise UsageError(option, message, "write a count high enough, as 10000")
+        if rule.name.startswith("within_") and value and not rules.within_buckets:
+            message = f"restic {rules.release} has no such option, only from 0.12.1 on"
+            raise UsageError(option, message, "use --keep-within, or a count")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.cli.options import add_keep_options, positive, reader_zone
+from verifier.cli.options import add_keep_options, check_year, reader_zone, whole_number
 from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 from verifier.core.snapshot import parse_instant
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     days = (
         0
         if options.days_ahead is None
-        else positive("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
+        else whole_number("--days-ahead", options.days_ahead, most=DAYS_AHEAD_MAX)
     )
     policy, rules, group_by = source.policy, source.rules, source.group_by
     decision = decide(snapshots, policy, rules, now=now, zone=zone, group_by=group_by)
@@ -109,11 +109,13 @@ def run(options: argparse.Namespace, context: Context) -> Report:
 
 def _now(text: str) -> datetime:
     try:
-        return parse_instant(text)
+        now = parse_instant(text)
     except ValueError as error:
         raise UsageError(
             "--now", f"{text!r} is no time with its offset", "write it as 2024-03-01T04:00:00Z"
         ) from error
+    check_year("--now", now)
+    return now
 
 
 def _section(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.cli.context import Context
-from verifier.cli.options import keep_options
+from verifier.cli.options import check_known, keep_options
 from verifier.cli.programs import find_restic, local_host
 from verifier.cli.snapshots import read_snapshots
 from verifier.config.load import load
 from verifier.config.models import Config
 from verifier.config.policy import parse_keep
-from verifier.core.errors import UsageError
+from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.policy import Policy
 from verifier.core.snapshot import Snapshot
 from verifier.restic.binary import Restic
@@ -56,6 +56,8 @@ def plan_sources(options: argparse.Namespace, context: Context) -> PlanSources:
         parse_group_by(options.group_by) if options.group_by is not None else _group_by(config)
     )
     rules = rules_for(options.rules or release or release_text(NEWEST))
+    check_known(policy, rules)
+    _check_dates(snapshots)
     tool = {"restic": release} if release else {}
     return PlanSources(
         name, snapshots, policy, group_by, rules, config.schedule.timezone if config else None, tool
@@ -68,10 +70,19 @@ def _policy(options: argparse.Namespace, config: Config | None) -> Policy:
     if not policy:
         raise UsageError(
             "plan",
-            "no policy was given",
+            "no rule of the policy keeps anything" if given else "no policy was given",
             "give --keep-* options as for `restic forget`, or --config FILE",
         )
     return policy
+
+
+def _check_dates(snapshots: tuple[Snapshot, ...]) -> None:
+    for snapshot in snapshots:
+        # restic takes any year from 0 to 9999; an offset must not lead beyond the calendar's ends.
+        if not 1 < snapshot.taken_at.year < 9999:
+            message = f"is dated {snapshot.taken_at.isoformat()}, at the end of all calendars"
+            remedy = f"see whether it is wanted; `restic forget {snapshot.short_id}` removes it"
+            raise CannotVerify(f"snapshot {snapshot.short_id}", message, remedy)
 
 
 def _group_by(config: Config | None) -> tuple[str, ...]:

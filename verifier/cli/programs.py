@@ -26,15 +26,13 @@ def find_program(name: str, environ: Mapping[str, str], *, package: str) -> str:
     """Return a program's full path.
 
     Raises:
-        ToolMissing: it is not on PATH.
+        ToolMissing: it is not on PATH, or no program stands at that path.
     """
     found = shutil.which(name, path=environ.get("PATH"))
     if found is None:
-        raise ToolMissing(
-            name,
-            "is not on PATH",
-            f"install the package {package}, or name the program's full path",
-        )
+        message = "no program that can be run stands there" if "/" in name else "is not on PATH"
+        remedy = f"install the package {package}, or name the program's full path"
+        raise ToolMissing(name, message, remedy)
     return found
 
 

@@ -132,8 +132,11 @@ def _journal(folder: str | None) -> Iterator[Note]:
         with writing(folder):
             file.write(render_entry(outcome))
 
-    with file:
+    try:
         yield note
+    finally:
+        with writing(folder):
+            file.close()
 
 
 @contextmanager

@@ -16,38 +16,58 @@ def read_snapshots(name: str) -> tuple[Snapshot, ...]:
     Raises:
         UsageError: no such file, not JSON, or not what restic prints.
     """
-    remedy = "write it with `restic snapshots --json > FILE`"
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise UsageError(name, f"cannot be read: {error.strerror}", remedy) from error
+        raise _unfit(name, f"cannot be read: {error.strerror}") from error
+    except AttributeError as error:
+        raise _unfit(name, "cannot be read: standard input is closed") from error
     try:
         # restic prints nothing at all where no snapshot matches a filter, and `null` for none.
-        listed = json.loads(data or b"[]") or []
-    except ValueError as error:
-        raise UsageError(name, f"is not JSON: {error}", remedy) from error
-    if not isinstance(listed, list):
-        raise UsageError(name, "holds no list of snapshots", remedy)
-    found = []
-    for position, stored in enumerate(_ungrouped(listed)):
-        try:
-            found.append(parse_snapshot(stored))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = (
-                f"snapshot {position + 1} of {len(listed)} is not as restic prints it: {error}"
-            )
-            raise UsageError(name, message, remedy) from error
-    return tuple(found)
+        listed = json.loads(data.strip() or b"null")
+    except (ValueError, RecursionError) as error:
+        raise _unfit(name, f"is not JSON: {error}") from error
+    if not isinstance(listed, list | None):
+        raise _unfit(name, "holds no list of snapshots")
+    stored = _ungrouped(listed or [])
+    return tuple(
+        _snapshot(name, f"snapshot {position} of {len(stored)}", element)
+        for position, element in enumerate(stored, start=1)
+    )
 
 
-def _ungrouped(listed: list[object]) -> list[dict[str, object]]:
+def _snapshot(name: str, which: str, stored: object) -> Snapshot:
+    wrong = _wrong(stored)
+    if wrong:
+        raise _unfit(name, f"{which} is not as restic prints it: {wrong}")
+    try:
+        return parse_snapshot(stored)  # type: ignore[arg-type]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _unfit(name, f"{which} is not as restic prints it: {error}") from error
+
+
+def _wrong(stored: object) -> str:
+    if not isinstance(stored, dict):
+        return "it is no object"
+    for key in ("id", "time"):
+        if not isinstance(stored.get(key), str):
+            return f"it has no {key}"
+    for key in ("paths", "tags"):
+        if not isinstance(stored.get(key), list | None):
+            return f"its {key} are no list"
+    return ""
+
+
+def _ungrouped(listed: list[object]) -> list[object]:
     # `restic snapshots --group-by ... --json` nests the lists in groups.
-    flat: list[dict[str, object]] = []
+    flat: list[object] = []
     for element in listed:
-        nested = (
-            element.get("snapshots")
-            if isinstance(element, dict) and "group_key" in element
-            else None
-        )
-        flat += nested if isinstance(nested, list) else [element]  # type: ignore[list-item]
+        nested: object = None
+        if isinstance(element, dict) and "group_key" in element:
+            nested = element.get("snapshots") or []
+        flat += nested if isinstance(nested, list) else [element]
     return flat
+
+
+def _unfit(name: str, message: str) -> UsageError:
+    return UsageError(name, message, "write it with `restic snapshots --json > FILE`")
