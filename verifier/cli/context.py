@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,15 @@ class Context:
             return
         from tqdm import tqdm
 
+        # A terminal that nobody gave a size says 0 columns, and tqdm would fill just these.
+        columns = os.get_terminal_size(self.err.fileno()).columns or 80
         with tqdm(
-            total=total, unit=f" {unit}", desc=about, file=self.err, leave=False, smoothing=0.1
+            total=total,
+            unit=f" {unit}",
+            desc=about,
+            file=self.err,
+            ncols=columns,
+            leave=False,
+            smoothing=0.1,
         ) as bar:
             yield bar.update

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What can be said of the options before they are parsed, and where they cannot be.
     options = argparse.Namespace(json="--json" in arguments, report=None)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "restic-verify"
-    with _signals() as ignore_them:
+    with _signals(last=argv is None) as ignore_them:
         try:
             if arguments[:1] in (["-h"], ["--help"]):
                 say(_overview())
@@ -133,17 +133,21 @@ def _refuse_empty(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], None]]:
+def _signals(*, last: bool) -> Iterator[Callable[[], None]]:
     """Turn a signal into one exception; those that follow during the tidying are ignored.
 
     Gives a function from which on all of them are.
+
+    Args:
+        last: the process ends next: a signal then finds nothing left to interrupt.
     """
     # `nohup` has the hang-up ignored, and means it.
     stops = [n for n in _STOPS if n is not signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
 
     def ignore() -> None:
+        # Not SIG_IGN, which every program started from here would inherit.
         for number in stops:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, lambda *_: None)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         ignore()
@@ -154,7 +158,8 @@ def _signals() -> Iterator[Callable[[], None]]:
         yield ignore
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Python takes its own handlers away before it ends, not this one.
+            signal.signal(number, signal.SIG_IGN if last else handler)
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

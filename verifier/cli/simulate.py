@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     steps = composed.simulation.steps
     with (
         _journal(options.report) as note,
-        context.progress(len(steps), "days", f"simulate {options.fidelity}") as advance,
+        context.progress(len(steps), "steps", f"simulate {options.fidelity}") as advance,
     ):
         if options.fidelity == "model":
             with _no_garbage_collection():

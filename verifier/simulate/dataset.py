@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 FILES_PER_FOLDER = 4
 FOLDERS = ("", "mail", "mail/new", "www")
@@ -45,7 +45,7 @@ class Dataset:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._written: dict[Path, dict[str, File]] = {}
+        self._written: dict[Path, tuple[tuple[str, ...], dict[str, File]]] = {}
 
     def files(self, host: str, path: str, day: date) -> Iterator[File]:
         """Yield the files that exist below an include path on a day."""
@@ -66,38 +66,50 @@ class Dataset:
     def write(self, root: Path, host: str, paths: tuple[str, ...], day: date) -> None:
         """Make what lies below `root` the host's data of that day, touching only what differs.
 
+        Other include paths than last time begin anew: what the old ones left could lie below one
+        of the new. Include paths may lie inside each other.
+
         Args:
             root: stands for the host's `/`; each include path is a folder in it.
         """
-        for path in paths:
-            folder = root / path.lstrip("/")
-            self._write_path(folder, host, path, day)
-            for above in folder.parents:
-                if above == root:
-                    break
-                _stamp(above, 0)
-
-    def _write_path(self, folder: Path, host: str, path: str, day: date) -> None:
-        wanted = {file.path: file for file in self.files(host, path, day)}
-        known = self._written.get(folder)
-        if known is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        wanted = {
+            f"{path}/{file.path}".strip("/"): file
+            for path in paths
+            for file in self.files(host, path, day)
+        }
+        known_paths, known = self._written.get(root, ((), {}))
+        if known_paths != paths:
+            shutil.rmtree(root, ignore_errors=True)
             known = {}
-            for name in FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
+            for folder in (f"{path}/{name}" for path in paths for name in FOLDERS):
+                (root / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
         for name in known.keys() - wanted.keys():
-            (folder / name).unlink()
+            (root / name).unlink()
         for name, file in wanted.items():
             if known.get(name) != file:
-                target = folder / name
-                # A new inode, as editors and rsync leave one.
-                target.unlink(missing_ok=True)
-                target.write_bytes(file.content())
-                _stamp(target, file.changed_day)
-        for name in FOLDERS:
-            inside = [f.changed_day for f in wanted.values() if f.path.rpartition("/")[0] == name]
-            _stamp(folder / name, max(inside, default=0))
-        self._written[folder] = wanted
+                _write_file(root / name, file)
+        for folder, changed_day in _folder_days(paths, wanted).items():
+            _stamp(root / folder, changed_day)
+        self._written[root] = paths, wanted
+
+
+def _write_file(target: Path, file: File) -> None:
+    # A new inode, as editors and rsync leave one.
+    target.unlink(missing_ok=True)
+    target.write_bytes(file.content())
+    _stamp(target, file.changed_day)
+
+
+def _folder_days(paths: Sequence[str], files: Mapping[str, File]) -> dict[str, int]:
+    """Return every folder below the root with the day on which a file in it changed last."""
+    days = {"": 0}
+    for folder in (f"{path}/{name}".strip("/") for path in paths for name in FOLDERS):
+        for parent in (folder, *map(str, PurePosixPath(folder).parents)):
+            days.setdefault("" if parent == "." else parent, 0)
+    for name, file in files.items():
+        folder = name.rpartition("/")[0]
+        days[folder] = max(days[folder], file.changed_day)
+    return days
 
 
 def _stamp(path: Path, day: int) -> None:

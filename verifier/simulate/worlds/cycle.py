@@ -185,7 +185,7 @@ class CycleWorld:
         root = self._folder / "hosts" / snapshot.host
         self._dataset.write(root, snapshot.host, snapshot.paths, snapshot.taken_at.date())
         self._install_script(snapshot.host, snapshot.paths)
-        at = snapshot.taken_at.strftime("%Y-%m-%d %H:%M:%S")
+        at = snapshot.taken_at.strftime("%Y-%m-%d %H:%M:%S\n")
         (self._folder / "time" / snapshot.host).write_text(at)
 
     def _install_script(self, name: str, paths: tuple[str, ...]) -> None:
@@ -359,7 +359,11 @@ def _failures(step: Step, done: Completed) -> Iterator[Finding]:
 
 
 def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    with os.scandir(folder) as entries:
+        return sum(
+            _size_bytes(Path(entry.path)) if entry.is_dir() else entry.stat().st_size
+            for entry in entries
+        )
 
 
 def _write_program(path: Path, text: str, mode: int) -> None:
