@@ -7,10 +7,11 @@ promise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
+from posixpath import normpath
 from typing import Protocol
 
 from verifier.core.decision import GroupDecision, GroupKey
@@ -68,7 +69,7 @@ class Step:
     """One firing of the coordinator's timer.
 
     Attributes:
-        at: when it fires.
+        at: when it begins, with the offset that then holds.
         due: the backups that are made, hosts in turn, each as the snapshot it should become.
         missed: hosts whose backup is not made.
         ran: false where the coordinator itself did not run: no forget either.
@@ -82,7 +83,10 @@ class Step:
     @property
     def forget_at(self) -> datetime:
         """When forget runs: a minute after the last backup began."""
-        return (self.due[-1].taken_at if self.due else self.at) + timedelta(minutes=1)
+        return (self.due[-1].taken_at if self.due else stored(self.at)) + _MINUTE
+
+
+_MINUTE = timedelta(minutes=1)
 
 
 @lru_cache(maxsize=64)
@@ -102,38 +106,62 @@ def plan_steps(
 ) -> tuple[Step, ...]:
     """Plan every step: hosts in turn, a minute apart or, for many hosts, within the hour.
 
+    A step begins when the one before is done: a coordinator runs once at a time.
+
     Args:
         fired: instants of the coordinator's timer, in the schedule's zone, ascending.
     """
-    spacing = min(timedelta(minutes=1), timedelta(hours=1) / max(len(sources), 1))
-    return tuple(_plan_step(sources, at, deviations, spacing) for at in fired)
+    # Whole seconds, because `restic backup --time` takes no less.
+    spacing = timedelta(seconds=min(60, max(1, 3_600 // max(len(sources), 1))))
+    steps: list[Step] = []
+    for fires_at in fired:
+        at = fires_at
+        if steps and steps[-1].forget_at > fires_at:
+            at = steps[-1].forget_at.astimezone(fires_at.tzinfo)
+        steps.append(_plan_step(sources, at, fires_at.date(), deviations, spacing))
+    return tuple(steps)
 
 
 def _plan_step(
-    sources: Sequence[Source], at: datetime, deviations: Deviations, spacing: timedelta
+    sources: Sequence[Source], at: datetime, day: date, deviations: Deviations, spacing: timedelta
 ) -> Step:
-    day = at.date()
     names = tuple(source.host for source in sources)
     if any(day in days for days in deviations.missed):
         return Step(at, (), names, ran=False)
     down = {host for host, days in deviations.down if day in days}
-    base = stored(at)
     due = tuple(
-        _due(source, base + turn * spacing, deviations.changes)
-        for turn, source in enumerate(sources)
+        _due(source, taken_at, deviations.changes)
+        for source, taken_at in zip(sources, _turns(at, spacing, len(sources)), strict=True)
         if source.host not in down
     )
     return Step(at, due, tuple(name for name in names if name in down))
 
 
+def _turns(at: datetime, spacing: timedelta, count: int) -> list[datetime]:
+    base = stored(at)
+    turns = [base + turn * spacing for turn in range(count)]
+    if turns and turns[-1].astimezone(at.tzinfo).utcoffset() == base.utcoffset():
+        return turns
+    # The clocks change between the first host and the last.
+    return [stored(turn.astimezone(at.tzinfo)) for turn in turns]
+
+
 def _due(source: Source, taken_at: datetime, changes: Sequence[PathChange]) -> Snapshot:
-    paths = source.paths
+    paths, since = source.paths, date.min
     for change in changes:
-        if change.host == source.host and change.first <= taken_at.date():
-            paths = change.paths
+        if change.host == source.host and since <= change.first <= taken_at.date():
+            paths, since = change.paths, change.first
     return Snapshot(
-        f"{source.host}@{taken_at.isoformat(timespec='seconds')}", taken_at, source.host, paths
+        f"{source.host}@{taken_at.isoformat(timespec='seconds')}",
+        taken_at,
+        source.host,
+        tuple(map(_clean, paths)),
     )
+
+
+def _clean(path: str) -> str:
+    # As restic stores it; two slashes in front mean something to POSIX, and nothing to restic.
+    return "/" + normpath(path).lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +255,19 @@ def follow(
     """Follow a timeline, checking every step; yield the state (one object, growing) after each."""
     state = Following()
     for outcome in outcomes:
-        arrived: dict[GroupKey, Snapshot] = {}
+        arrived: dict[GroupKey, list[Snapshot]] = {}
         for snapshot in outcome.created:
             key = group_key(snapshot, group_by)
-            arrived[key] = snapshot
+            arrived.setdefault(key, []).append(snapshot)
             promises.record(key, snapshot)
             _note_arrival(state.groups.setdefault(key, History()), snapshot.taken_at)
         findings = list(outcome.findings)
         removed: list[tuple[Snapshot, tuple[str, ...]]] = []
-        for group in outcome.groups:
+        for group in (*outcome.groups, *_vanished(outcome, state, arrived)):
             history = state.groups.setdefault(group.key, History())
             known = history.decision
-            newest = arrived.get(group.key) or (known.keep[0] if known and known.keep else None)
+            there = (*arrived.get(group.key, ()), *(known.keep[:1] if known else ()))
+            newest = max(there, key=lambda snapshot: snapshot.taken_at, default=None)
             findings += promises.check(newest, group)
             removed += ((snapshot, _last_reasons(known, snapshot)) for snapshot in group.remove)
             history.decision = group
@@ -248,6 +277,22 @@ def follow(
         state.unsound += outcome.sound is False
         state.records.append(_record(outcome, tuple(removed), tuple(findings), state))
         yield state, outcome
+
+
+def _vanished(
+    outcome: Outcome, state: Following, arrived: Mapping[GroupKey, Sequence[Snapshot]]
+) -> list[GroupDecision]:
+    # A world names every group after forget; of one it does not name, nothing is left.
+    if not outcome.step.ran:
+        return []
+    named = {group.key for group in outcome.groups}
+    gone: list[GroupDecision] = []
+    for key in state.groups.keys() - named:
+        known = state.groups[key].decision
+        lost = (*arrived.get(key, ()), *(known.keep if known else ()))
+        if lost:
+            gone.append(GroupDecision(key, (), (), lost))
+    return gone
 
 
 def _record(
