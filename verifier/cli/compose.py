@@ -26,7 +26,7 @@ from verifier.cycle.coordinator import fire_times
 from verifier.fleet.local import LocalHost
 from verifier.retention.decide import parse_group_by
 from verifier.retention.rules import NEWEST, release_text, rules_for
-from verifier.simulate.segments import Open, RealWorld
+from verifier.simulate.segments import Open, RealWorld, Segment
 from verifier.simulate.simulation import Simulation
 from verifier.simulate.timeline import Deviations, Source, plan_steps
 
@@ -68,16 +68,9 @@ class Composition:
         Raises:
             NoSpace, CannotVerify: the temporary folder does not hold the repositories.
         """
-        try:
-            with tempfile.TemporaryDirectory(
-                prefix="restic-verify-", ignore_cleanup_errors=True
-            ) as name:
-                is_cycle = self.fidelity == "cycle"
-                yield self._open_cycle(Path(name)) if is_cycle else self._open_decisions(Path(name))
-        except OSError as error:
-            kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else CannotVerify
-            message = f"the test repositories cannot be kept there: {error.strerror}"
-            raise kind(tempfile.gettempdir(), message, "set TMPDIR to a larger disk") from error
+        with _work_folder() as folder:
+            is_cycle = self.fidelity == "cycle"
+            yield self._open_cycle(folder) if is_cycle else self._open_decisions(folder)
 
     def _open_decisions(self, folder: Path) -> Open:
         from verifier.restic.binary import Restic
@@ -89,7 +82,7 @@ class Composition:
         zone = self.config.schedule.timezone
 
         @contextmanager
-        def open_world() -> Iterator[RealWorld]:
+        def open_world(_: Segment) -> Iterator[RealWorld]:
             with _own_folder(folder) as own:
                 repository = own / "repository"
                 shutil.copytree(folder / "template", repository)
@@ -109,7 +102,7 @@ class Composition:
     def _open_cycle(self, folder: Path) -> Open:
         from verifier.simulate.dataset import Dataset
         from verifier.simulate.forge import make_repository
-        from verifier.simulate.worlds.cycle import CycleWorld, Programs
+        from verifier.simulate.worlds.cycle import CycleWorld, Programs, Template
 
         offsite = self.config.offsite
         rclone = None
@@ -118,18 +111,20 @@ class Composition:
         programs = Programs(self.restic, rclone)
         make_repository(folder / "template", _PASSWORD, self.host, self.restic)
 
+        template = Template(folder / "template", _PASSWORD)
+
         @contextmanager
-        def open_world() -> Iterator[RealWorld]:
+        def open_world(segment: Segment) -> Iterator[RealWorld]:
             with _own_folder(folder) as own:
                 yield CycleWorld(
                     own,
-                    folder / "template",
+                    template,
                     self.config,
-                    password=_PASSWORD,
                     programs=programs,
                     host=self.host,
                     dataset=Dataset(self.config.simulate.seed),
                     model=self.simulation.model(),
+                    last=segment.last,
                 )
 
         return open_world
@@ -137,24 +132,23 @@ class Composition:
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    remedy = "make room there, or set TMPDIR to a folder that has it"
     try:
         work = tempfile.TemporaryDirectory(prefix="restic-verify-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise CannotVerify(
-            "temporary folder", f"cannot be made: {error.strerror}", remedy
-        ) from error
+        message = f"cannot be made: {error.strerror}"
+        remedy = "set TMPDIR to a folder that this user may write to"
+        raise CannotVerify("temporary folder", message, remedy) from error
     with work as name:
         try:
             yield Path(name)
         except OSError as error:
-            # `shutil` gathers what went wrong as text.
+            # Anything but a full disk is a fault of ours. `shutil` gathers errors as text.
             full = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
             if not any(words in str(error) for words in full):
                 raise
-            raise NoSpace(
-                tempfile.gettempdir(), "has no room for the simulation", remedy
-            ) from error
+            message = "has no room for the test repositories"
+            remedy = "set TMPDIR to a larger disk"
+            raise NoSpace(tempfile.gettempdir(), message, remedy) from error
 
 
 @contextmanager

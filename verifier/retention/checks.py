@@ -3,7 +3,8 @@
 `Promises` remembers which snapshots a group ever received and what the policy owes for them: the
 newest snapshot of each of the last N days (weeks, months, years) that had one, the last N, and
 everything (or the newest of each bucket) inside a window. It never asks `decide`, so a fault there
-shows here. `simulate` feeds it day by day; on a real repository it is fed once.
+shows here. `simulate` feeds it day by day; on a real repository it is fed once. Of two snapshots of
+one group and instant it is chance which one restic keeps, so what is owed is an instant.
 """
 
 from __future__ import annotations
@@ -92,10 +93,10 @@ class Promises:
             before: the group's newest snapshot before forget; none where it had none.
             after: what forget left of the group.
         """
-        alive = {snapshot.id for snapshot in after.keep}
+        alive = {snapshot.taken_at for snapshot in after.keep}
         if before is not None:
             self._newest.checked += 1
-            if before.id not in alive:
+            if before.taken_at not in alive:
                 self._newest.violated += 1
                 yield Finding(
                     "newest-removed", str(after.key), f"forget removed {_named(before)}, the newest"
@@ -118,7 +119,7 @@ class Promises:
                 )
                 yield Finding("over-bound", str(after.key), detail)
 
-    def _check_windows(self, after: GroupDecision, alive: set[str]) -> Iterator[Finding]:
+    def _check_windows(self, after: GroupDecision, alive: set[datetime]) -> Iterator[Finding]:
         anchor = after.keep[0].taken_at
         starts = {
             name: window_start(anchor, span, self._zone) for name, span in self._windows.items()
@@ -130,7 +131,7 @@ class Promises:
             tally = self._held[name]
             tally.checked += 1
             owed = _owed(name, [s for s in inside if microseconds(s.taken_at) > start])
-            gone = [s for s in owed if s.id not in alive]
+            gone = [s for s in owed if s.taken_at not in alive]
             tally.violated += bool(gone)
             for snapshot in gone:
                 detail = (
@@ -143,59 +144,48 @@ class Promises:
 class _Newest:
     """The newest snapshot of each of the last N buckets that had one."""
 
-    __slots__ = (
-        "_bucket",
-        "_count",
-        "_ids",
-        "_in_order",
-        "_newest_at",
-        "_position",
-        "_taken_at",
-        "rule",
-    )
+    __slots__ = ("_bucket", "_count", "_in_order", "_newest_at", "_owed", "_position", "rule")
 
     def __init__(self, rule: str, count: int) -> None:
         self.rule = rule
         self._count = count
         self._bucket = None if rule == "last" else bucket_of(rule)
-        self._ids: dict[int, str] = {}
-        self._taken_at: dict[int, datetime] = {}
+        self._owed: dict[int, datetime] = {}
         self._position = 0
         self._newest_at = datetime.min.replace(tzinfo=UTC)
         self._in_order = True
 
     def add(self, snapshot: Snapshot) -> None:
         """Take note of a snapshot; out of time order is fine, only slower."""
-        taken_at, ids = snapshot.taken_at, self._ids
+        taken_at, owed = snapshot.taken_at, self._owed
         self._position += 1
         bucket = self._bucket(snapshot.hour) if self._bucket else self._position
         if taken_at >= self._newest_at:
             self._newest_at = taken_at
         else:
             self._in_order = False
-            if bucket in ids and self._taken_at[bucket] >= taken_at:
+            if bucket in owed and owed[bucket] >= taken_at:
                 return
-        ids[bucket] = snapshot.id
-        self._taken_at[bucket] = taken_at
-        if self._count != UNLIMITED and len(ids) > self._count:
-            known_at = self._taken_at
-            oldest = next(iter(ids)) if self._in_order else min(known_at, key=known_at.__getitem__)
-            del ids[oldest], known_at[oldest]
+        # To the end: where UTC offsets are mixed, a day can come back.
+        owed.pop(bucket, None)
+        owed[bucket] = taken_at
+        if self._count != UNLIMITED and len(owed) > self._count:
+            del owed[next(iter(owed)) if self._in_order else min(owed, key=owed.__getitem__)]
 
-    def kept_in(self, alive: set[str]) -> bool:
+    def kept_in(self, alive: set[datetime]) -> bool:
         """Say whether every snapshot that is owed is alive."""
-        return alive.issuperset(self._ids.values())
+        return alive.issuperset(self._owed.values())
 
-    def broken(self, key: GroupKey, alive: set[str]) -> Iterator[Finding]:
+    def broken(self, key: GroupKey, alive: set[datetime]) -> Iterator[Finding]:
         """Yield a finding for each snapshot that is owed and gone."""
-        for bucket, known in self._ids.items():
-            if known not in alive:
+        for taken_at in self._owed.values():
+            if taken_at not in alive:
                 place = (
                     f"one of the last {self._count}"
                     if self.rule == "last"
                     else f"the newest of its {_SPANS[self.rule]}"
                 )
-                taken = self._taken_at[bucket].isoformat(sep=" ", timespec="minutes")
+                taken = taken_at.isoformat(sep=" ", timespec="minutes")
                 detail = (
                     f"the snapshot of {taken}, {place}, is gone although "
                     f"{self.rule}={self._count} promises it"

@@ -101,7 +101,7 @@ def _soundness(followed: Following) -> tuple[Tally, ...]:
     if not followed.read:
         return ()
     # Read without restic, every seventh cycle; 5 % is what `restic prune` leaves unused by default.
-    stated = "Every blob that is needed is there, at most 5 % is unused, the copy is complete."
+    stated = "No blob is damaged, prune leaves at most 5 % unused, an off-site copy is complete."
     return (Tally("repository-sound", stated, followed.read, followed.unsound),)
 
 

@@ -30,10 +30,6 @@ class RealWorld(World, Protocol):
         ...
 
 
-Open = Callable[[], AbstractContextManager[RealWorld]]
-"""Make a world of its own for a segment; it is gone when the block is left."""
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Steps that run in one world, and what must exist before them."""
@@ -41,6 +37,15 @@ class Segment:
     number: int
     steps: tuple[Step, ...]
     start: tuple[Snapshot, ...]
+
+    @property
+    def last(self) -> Step:
+        """The last step in which anything runs; the last of all where nothing does."""
+        return next((step for step in reversed(self.steps) if step.ran), self.steps[-1])
+
+
+Open = Callable[[Segment], AbstractContextManager[RealWorld]]
+"""Make a world of its own for a segment; it is gone when the block is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def run_segments(
 def _run_segment(
     segment: Segment, open_world: Open, ticks: SimpleQueue[Future[_Ended] | None], stop: Event
 ) -> _Ended:
-    with open_world() as world:
+    with open_world(segment) as world:
         if segment.start:
             world.seed(segment.start)
         start = world.fingerprints()

@@ -287,7 +287,7 @@ def _vanished(
         return []
     named = {group.key for group in outcome.groups}
     gone: list[GroupDecision] = []
-    for key in state.groups.keys() - named:
+    for key in sorted(state.groups.keys() - named):
         known = state.groups[key].decision
         lost = (*arrived.get(key, ()), *(known.keep if known else ()))
         if lost:

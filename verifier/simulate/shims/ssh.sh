@@ -1,19 +1,25 @@
 #!/bin/sh
 # Stands in for ssh in a simulated cycle: the host's own script runs here, in the host's own folder,
-# with no more of the caller's environment than sshd would accept.
+# with no more of the caller's environment than ssh was told to send and sshd would accept.
+sent=
 while [ $# -gt 0 ]; do
   case $1 in
-    -p | -o | -i | -l | -F) shift 2 ;;
+    -o)
+      if [ "$2" = SendEnv=RESTIC_PASSWORD ]; then sent=${RESTIC_PASSWORD-}; fi
+      shift 2
+      ;;
+    -p | -i | -l | -F) shift 2 ;;
     -*) shift ;;
     *) break ;;
   esac
 done
 host=${1#*@}
-shift
+host=${host%.simulated}
 if [ -e "$SIMULATION/down/$host" ]; then
   echo "ssh: connect to host $host: No route to host" >&2
   exit 255
 fi
-exec env -i PATH="$PATH" HOME="$SIMULATION/hosts/$host" TZ="$TZ" RESTIC_PASSWORD="${RESTIC_PASSWORD-}" \
+cd "$SIMULATION/hosts/$host" || exit 255
+exec env -i PATH="$PATH" HOME="$PWD" TZ="$TZ" RESTIC_PASSWORD="$sent" \
   RESTIC_CACHE_DIR="$SIMULATION/cache/$host" SIMULATION="$SIMULATION" SIMULATED_HOST="$host" \
-  "$SIMULATION/hosts/$host$1"
+  "$PWD$2"

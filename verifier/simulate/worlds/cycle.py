@@ -8,16 +8,17 @@ end in the past: only snapshot times are controlled, not the clock.
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
 from verifier.config.models import Config
-from verifier.core.decision import GroupDecision
+from verifier.core.decision import GroupDecision, GroupKey
 from verifier.core.errors import CannotVerify
 from verifier.core.finding import Finding
 from verifier.core.host import Command, Completed, Host
@@ -26,25 +27,20 @@ from verifier.cycle.render import render
 from verifier.reader.damage import Damage
 from verifier.reader.digest import Digests
 from verifier.reader.repository import Repository, open_repository
-from verifier.reader.verify import unreachable, verify
+from verifier.retention.decide import group_key, newest_first
 from verifier.simulate.dataset import Dataset
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
+from verifier.simulate.worlds.relocate import DOMAIN, ROOT, relocate, relocate_paths, restore_path
+from verifier.simulate.worlds.soundness import check_offsite, check_repository
+from verifier.simulate.worlds.stages import Stage, failures, parse_stages
 
 _SHIMS = Path(__file__).parents[1] / "shims"
 _CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 _HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
 CHECK_EVERY = 7
-"""Every so many cycles, from the first, the repository is read without restic; so are the seams."""
-
-UNUSED_SHARE = 0.05
-"""What `restic prune` leaves unused by default: 5 % of the repository (`--max-unused`)."""
-
-_STAGE = re.compile(
-    r"(?P<name>\w+)(?: host=(?P<host>\S+))? status=(?P<status>[0-9]+) duration_s=[0-9.]+"
-)
-_ENDED = re.compile(rb"^(Finished|Failed) run backups", re.MULTILINE)
+"""Every so many cycles, and after the last, the repository is read without restic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +51,53 @@ class Programs:
     rclone: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A repository without snapshots, with a low-cost key, that each world copies."""
+
+    folder: Path
+    password: str
+
+
 class CycleWorld:
     """A folder in which a coordinator and its hosts live, and a real repository.
 
     Args:
         folder: empty; holds everything.
-        template: a repository without snapshots, with a low-cost key, that this world copies.
         config: the system; its paths are moved into the folder.
         host: where commands run: this machine.
-        model: the model's twin of this world, at the same state.
+        model: the model's twin of this world, at the same state; it follows the cycle after a
+            disagreement, so that each difference is told once.
+        last: the step after which the world is left.
     """
 
     def __init__(
         self,
         folder: Path,
-        template: Path,
+        template: Template,
         config: Config,
         *,
-        password: str,
         programs: Programs,
         host: Host,
         dataset: Dataset,
         model: ModelWorld,
+        last: Step,
     ) -> None:
         self._folder = folder
         self._config = relocate(config, folder)
-        self._password = password
+        self._password = template.password
         self._programs = programs
         self._host = host
         self._dataset = dataset
         self._model = model
         self._files: dict[str, Snapshot] = {}
+        self._last = last
         self._ran = 0
-        self._include: dict[str, tuple[str, ...]] = {table.name: () for table in config.hosts}
-        self._install(template)
+        self._include = {table.name: table.include for table in config.hosts}
+        self._install(template.folder)
 
     def _install(self, template: Path) -> None:
-        for name in ("bin", "keys", "time", "down", "cache", "hosts"):
+        for name in ("bin", "keys", "time", "zone", "down", "cache", "hosts"):
             (self._folder / name).mkdir(parents=True)
         shutil.copytree(template, self._folder / "repository")
         shutil.copytree(template, self._folder / "offsite")
@@ -125,7 +131,8 @@ class CycleWorld:
     def _seed_host(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:
             self._prepare(snapshot)
-            command = (f"{self._folder}/bin/ssh", f"restic@{snapshot.host}", _HOST_SCRIPT)
+            sending = (f"{self._folder}/bin/ssh", "-o", "SendEnv=RESTIC_PASSWORD")
+            command = (*sending, f"restic@{snapshot.host}{DOMAIN}", _HOST_SCRIPT)
             done = self._run(command, RESTIC_PASSWORD=self._password)
             if done.status != 0:
                 raise CannotVerify(
@@ -143,7 +150,7 @@ class CycleWorld:
         found = {}
         for stored in repository.snapshots():
             known = self._files[stored.id]
-            digest = digests.of(stored, str(self._folder / "hosts" / known.host))
+            digest = digests.of(stored, ROOT)
             found[known.id] = digest.what if isinstance(digest, Damage) else digest
         return found
 
@@ -151,6 +158,29 @@ class CycleWorld:
         """Run the coordinator's script once, and see what it made of the repository."""
         if not step.ran:
             return Outcome(step, (), ())
+        done = self._run_cycle(step)
+        stages = parse_stages(done.stdout)
+        self._take_stock(step.due)
+        created = self._made(step.due, stages)
+        predicted = self._model.run(replace(step, due=created))
+        groups, disagreements = self._compare(step, predicted)
+        if disagreements:
+            self._model.seed(self.snapshots())
+        unsound = tuple(self._check(step)) if self._is_check_due(step) else None
+        failed = failures(step, stages, done)
+        return Outcome(
+            step,
+            created,
+            groups,
+            (*predicted.findings, *failed, *disagreements, *(unsound or ())),
+            duration_s=round(done.duration_s, 3),
+            repository_bytes=_size_bytes(self._folder / "repository"),
+            compared=len(groups),
+            agreed=len(groups) - len(disagreements),
+            sound=None if unsound is None else not unsound,
+        )
+
+    def _run_cycle(self, step: Step) -> Completed:
         for snapshot in step.due:
             self._prepare(snapshot)
         for name in step.missed:
@@ -158,44 +188,27 @@ class CycleWorld:
         done = self._run((f"{self._folder}/coordinator{_CYCLE_SCRIPT}",))
         for name in step.missed:
             (self._folder / "down" / name).unlink()
-        predicted = self._model.run(step)
-        before = set(self.snapshots())
-        created = self._take_stock(step.due)
-        groups, disagreements = self._compare(step, before, created, predicted)
-        unsound = tuple(self._check_repository(step)) if self._is_check_due() else None
-        findings = (*predicted.findings, *_failures(step, done), *disagreements, *(unsound or ()))
-        return Outcome(
-            step,
-            created,
-            groups,
-            findings,
-            duration_s=round(done.duration_s, 3),
-            repository_bytes=_size_bytes(self._folder / "repository"),
-            compared=len(predicted.groups),
-            agreed=len(predicted.groups) - len(disagreements),
-            sound=None if unsound is None else not unsound,
-        )
+        return done
 
-    def _is_check_due(self) -> bool:
-        due = self._ran % CHECK_EVERY == 0
+    def _is_check_due(self, step: Step) -> bool:
         self._ran += 1
-        return due
+        return step == self._last or self._ran % CHECK_EVERY == 0
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        root = self._folder / "hosts" / snapshot.host
-        self._dataset.write(root, snapshot.host, snapshot.paths, snapshot.taken_at.date())
-        self._install_script(snapshot.host, snapshot.paths)
-        at = snapshot.taken_at.strftime("%Y-%m-%d %H:%M:%S\n")
-        (self._folder / "time" / snapshot.host).write_text(at)
+        name, at = snapshot.host, snapshot.taken_at
+        root = self._folder / "hosts" / name / "data"
+        self._dataset.write(root, name, snapshot.paths, at.date())
+        self._install_script(name, snapshot.paths)
+        offset = at.utcoffset()
+        assert offset is not None, "a snapshot's time carries its offset"
+        (self._folder / "time" / name).write_text(at.strftime("%Y-%m-%d %H:%M:%S\n"))
+        (self._folder / "zone" / name).write_bytes(_zone_file(offset))
 
     def _install_script(self, name: str, paths: tuple[str, ...]) -> None:
         # The path list stands in the host's script: another list is another script.
         if self._include[name] == paths:
             return
-        root = f"{self._folder}/hosts/{name}"
-        table = self._config.host(name).model_copy(
-            update={"include": tuple(f"{root}{path}" for path in paths)}
-        )
+        table = self._config.host(name).model_copy(update={"include": relocate_paths(paths)})
         file = render(self._config.model_copy(update={"hosts": (table,)}))[
             f"hosts/{name}{_HOST_SCRIPT}"
         ]
@@ -218,144 +231,78 @@ class CycleWorld:
     def _open(self) -> Repository:
         return open_repository(self._folder / "repository", self._password)
 
-    def _take_stock(self, expected: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
-        # A stored snapshot is the simulated one of the same host, time and paths.
-        names = {(s.host, s.taken_at, s.paths): s for s in expected}
+    def _take_stock(self, expected: Sequence[Snapshot]) -> None:
+        # A stored snapshot is the simulated one of the same host, time and paths; no two are.
+        names = {_identity(snapshot): snapshot for snapshot in expected}
         stored = {snapshot.id: snapshot for snapshot in self._open().snapshots()}
         for file in self._files.keys() - stored.keys():
             del self._files[file]
-        for file in stored.keys() - self._files.keys():
-            moved = self._moved_back(stored[file])
-            known = names.get((moved.host, moved.taken_at, moved.paths))
-            self._files[file] = (
-                replace(moved, id=f"unexpected-{file[:8]}") if known is None else known
-            )
-        alive = {s.id for s in self._files.values()}
-        return tuple(snapshot for snapshot in expected if snapshot.id in alive)
+        for snapshot in self._files.values():
+            names.pop(_identity(snapshot), None)
+        for file in sorted(stored.keys() - self._files.keys()):
+            paths = tuple(map(restore_path, stored[file].paths))
+            found = replace(stored[file], id=f"unexpected-{file[:8]}", paths=paths)
+            self._files[file] = names.pop(_identity(found), found)
 
-    def _moved_back(self, stored: Snapshot) -> Snapshot:
-        root = str(self._folder / "hosts" / stored.host)
-        return replace(stored, paths=tuple(path.removeprefix(root) for path in stored.paths))
+    def _made(self, due: Sequence[Snapshot], stages: Sequence[Stage]) -> tuple[Snapshot, ...]:
+        # What the same cycle's forget removed was made all the same, if the host did not fail.
+        alive = {snapshot.id for snapshot in self._files.values()}
+        failed = {stage.host for stage in stages if stage.status}
+        return tuple(s for s in due if s.id in alive or (stages and s.host not in failed))
 
     def _compare(
-        self, step: Step, before: set[Snapshot], created: Sequence[Snapshot], predicted: Outcome
-    ) -> tuple[tuple[GroupDecision, ...], list[Finding]]:
-        # A snapshot that came and was removed by the same cycle's forget counts as created.
-        alive = {s.id for s in self._files.values()}
-        strangers = [s for s in self._files.values() if s.id.startswith("unexpected-")]
+        self, step: Step, predicted: Outcome
+    ) -> tuple[tuple[GroupDecision, ...], tuple[Finding, ...]]:
+        there: dict[GroupKey, list[Snapshot]] = {group.key: [] for group in predicted.groups}
+        for snapshot in self._files.values():
+            there.setdefault(group_key(snapshot, self._config.group_by), []).append(snapshot)
+        expected = {group.key: group for group in predicted.groups}
         groups, findings = [], []
-        for group in predicted.groups:
-            kept = {s.id for s in group.keep}
-            mine = (*group.keep, *group.remove)
-            if {s.id for s in mine if s.id in alive} == kept:
-                groups.append(group)
-                continue
-            keep = tuple(s for s in mine if s.id in alive)
-            reasons = tuple(() for _ in keep)
-            groups.append(
-                GroupDecision(group.key, keep, reasons, tuple(s for s in mine if s.id not in alive))
-            )
-            detail = (
-                f"on {step.at.date()} the model keeps {len(kept)} snapshots and the cycle left "
-                f"{len(keep)}"
-            )
-            findings.append(Finding("disagreement", str(group.key), detail))
-        for stranger in strangers:
-            detail = (
-                f"on {step.at.date()} the cycle made a snapshot of {stranger.taken_at} nobody "
-                "planned"
-            )
-            findings.append(Finding("disagreement", str(stranger.host), detail))
-        return tuple(groups), findings
+        for key, alive in there.items():
+            group = expected.get(key, GroupDecision(key, (), (), ()))
+            if {s.id for s in alive} != {s.id for s in group.keep}:
+                findings.append(_disagreement(step, group, alive))
+                group = _as_found(group, alive)
+            groups.append(group)
+        return tuple(groups), tuple(findings)
 
-    def _check_repository(self, step: Step) -> Iterator[Finding]:
-        day = step.at.date().isoformat()
+    def _check(self, step: Step) -> Iterator[Finding]:
+        day, offsite = step.at.date().isoformat(), self._config.offsite
         repository = self._open()
-        found = verify(repository, read_data=False)
-        for damage in found.damages:
-            yield Finding("lost", damage.file, f"on {day}, after prune: {damage.what}")
-        if self._config.retention.prune:
-            spare = unreachable(repository)
-            spare_bytes = sum(blob.length for blob in spare.blobs)
-            held_bytes = sum(blob.length for blob in repository.blobs())
-            if spare_bytes > UNUSED_SHARE * held_bytes or spare.packs:
-                detail = (
-                    f"on {day}, after prune: {spare_bytes} of {held_bytes} bytes serve no snapshot"
-                )
-                yield Finding("unreachable-data", day, detail, {"packs": list(spare.packs[:20])})
-        yield from self._check_offsite(day)
-
-    def _check_offsite(self, day: str) -> Iterator[Finding]:
-        offsite = self._config.offsite
-        if offsite is None:
-            return
-        copied = open_repository(Path(offsite.target), self._password).snapshots()
-        held = {(s.host, s.taken_at, s.paths) for s in copied}
-        missing = [s for s in self._open().snapshots() if (s.host, s.taken_at, s.paths) not in held]
-        if missing:
-            detail = (
-                f"on {day} the off-site copy lacks {len(missing)} snapshots, the newest of "
-                f"{missing[-1].taken_at}"
-            )
-            yield Finding("step-failed", "off-site", detail)
+        yield from check_repository(repository, day, pruned=self._config.retention.prune)
+        if offsite is not None:
+            yield from check_offsite(repository, Path(offsite.target), self._password, day)
 
 
-def relocate(config: Config, folder: Path) -> Config:
-    """Return the configuration with every path and host of it moved into a folder."""
-    repository = str(folder / "repository")
-    hosts = tuple(
-        host.model_copy(
-            update={
-                "address": host.name,
-                "repository": repository,
-                "exclude": tuple(
-                    _relocated(pattern, f"{folder}/hosts/{host.name}") for pattern in host.exclude
-                ),
-            }
-        )
-        for host in config.hosts
+def _identity(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.host, snapshot.taken_at, tuple(sorted(snapshot.paths))
+
+
+def _as_found(group: GroupDecision, alive: Sequence[Snapshot]) -> GroupDecision:
+    known = {s.id: why for s, why in zip(group.keep, group.reasons, strict=True)}
+    left = {snapshot.id for snapshot in alive}
+    keep = newest_first(alive)
+    remove = newest_first(s for s in (*group.keep, *group.remove) if s.id not in left)
+    return GroupDecision(group.key, keep, tuple(known.get(s.id, ()) for s in keep), remove)
+
+
+def _disagreement(step: Step, group: GroupDecision, alive: Sequence[Snapshot]) -> Finding:
+    kept, left = {s.id: s for s in group.keep}, {s.id: s for s in alive}
+    only_model = sorted(kept[name].taken_at.isoformat() for name in kept.keys() - left.keys())
+    only_cycle = sorted(left[name].taken_at.isoformat() for name in left.keys() - kept.keys())
+    detail = (
+        f"on {step.at.date()} the model keeps {len(kept)} snapshots and the cycle left "
+        f"{len(left)}; only the model: {'; '.join(only_model[:2]) or 'none'}; only the cycle: "
+        f"{'; '.join(only_cycle[:2]) or 'none'}"
     )
-    offsite = config.offsite and config.offsite.model_copy(
-        update={"target": str(folder / "offsite"), "password_file": None}
-    )
-    return config.model_copy(
-        update={
-            "repository": config.repository.model_copy(
-                update={"location": repository, "restic": "restic"}
-            ),
-            "coordinator": config.coordinator.model_copy(
-                update={"key_file": str(folder / "keys" / "password")}
-            ),
-            "hosts": hosts,
-            "offsite": offsite,
-        }
-    )
+    evidence = {"model": only_model[:20], "cycle": only_cycle[:20]}
+    return Finding("disagreement", str(group.key), detail, evidence)
 
 
-def _relocated(pattern: str, root: str) -> str:
-    if pattern.startswith("!/"):
-        return f"!{root}{pattern[1:]}"
-    return f"{root}{pattern}" if pattern.startswith("/") else pattern
-
-
-def _failures(step: Step, done: Completed) -> Iterator[Finding]:
-    # A stage says `NAME [host=HOST] status=N duration_s=N`; a host that is down is no surprise.
-    day = step.at.date().isoformat()
-    stages = 0
-    for line in done.stdout.decode(errors="replace").splitlines():
-        found = _STAGE.fullmatch(line)
-        if found is None or found["name"] == "run":
-            continue
-        stages += 1
-        if found["status"] != "0" and found["host"] not in step.missed:
-            detail = f"on {day} {found['name']} ended with {found['status']}: {done.last_lines()}"
-            yield Finding("step-failed", found["host"] or found["name"], detail)
-    if not stages or not _ENDED.search(done.stdout):
-        yield Finding(
-            "step-failed",
-            "run-backups",
-            f"on {day} it ended with {done.status}: {done.last_lines()}",
-        )
+def _zone_file(offset: timedelta) -> bytes:
+    """Return a time zone of one fixed offset, in the format of tzfile(5)."""
+    counts = struct.pack(">4s16x6l", b"TZif", 0, 0, 0, 0, 1, 4)
+    return counts + struct.pack(">lbb", offset // timedelta(seconds=1), 0, 0) + b"SIM\0"
 
 
 def _size_bytes(folder: Path) -> int:

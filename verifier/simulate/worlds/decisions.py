@@ -14,7 +14,7 @@ from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.simulate.forge import Forge
 from verifier.simulate.timeline import Outcome, Step
-from verifier.simulate.worlds.model import ModelWorld
+from verifier.simulate.worlds.model import ModelWorld, untouched
 
 Ask = Callable[[], Decision]
 """Run `restic forget --dry-run` on the world's repository."""
@@ -70,7 +70,7 @@ class DecisionsWorld:
             del self._files[file]
         if differing:
             self._model.seed(self.snapshots())
-        compared = max(len(decision.groups), len(predicted.groups))
+        compared = len({group.key for group in (*predicted.groups, *decision.groups)})
         return Outcome(
             step,
             step.due,
@@ -93,15 +93,16 @@ class DecisionsWorld:
         return replace(group, keep=keep, remove=tuple(self._files[s.id] for s in group.remove))
 
     def _refused(self, step: Step, predicted: Outcome, refused: str) -> Outcome:
-        agreed = any(f.kind == "forget-refused" for f in predicted.findings)
-        findings = predicted.findings
+        groups, findings = predicted.groups, predicted.findings
+        agreed = any(finding.kind == "forget-refused" for finding in findings)
         if not agreed:
             detail = f"restic forget stops where the model does not expect it: {refused}"
             findings = (*findings, Finding("disagreement", step.at.date().isoformat(), detail))
+            groups = tuple(map(untouched, groups))
             self._model.seed(self.snapshots())
-        compared = len(predicted.groups)
+        compared = len(groups)
         return Outcome(
-            step, step.due, predicted.groups, findings, compared=compared, agreed=compared * agreed
+            step, step.due, groups, findings, compared=compared, agreed=compared * agreed
         )
 
 

@@ -55,7 +55,7 @@ class ModelWorld:
             finding = Finding(
                 "forget-refused", step.at.date().isoformat(), f"restic forget stops: {refused}"
             )
-            return Outcome(step, step.due, tuple(map(_untouched, groups)), (finding,))
+            return Outcome(step, step.due, tuple(map(untouched, groups)), (finding,))
         self._groups = {group.key: group.keep for group in groups if group.keep}
         return Outcome(step, step.due, groups, tuple(_wiped(groups)))
 
@@ -66,7 +66,8 @@ def _inserted(snapshot: Snapshot, group: tuple[Snapshot, ...]) -> tuple[Snapshot
     return newest_first((snapshot, *group))
 
 
-def _untouched(group: GroupDecision) -> GroupDecision:
+def untouched(group: GroupDecision) -> GroupDecision:
+    """Return what becomes of a group where forget refuses: all of it stays, for no rule's sake."""
     everything = newest_first((*group.keep, *group.remove))
     return GroupDecision(group.key, everything, ((),) * len(everything), ())
 

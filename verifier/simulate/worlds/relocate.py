@@ -1,0 +1,61 @@
+"""A configuration moved into a folder: what a simulated cycle runs instead of production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from verifier.config.models import Config, HostTable
+
+ROOT = "/proc/self/cwd/data"
+"""A host's `/` as its own restic sees it, whichever folder the host lives in: hosts with one path
+list then have one path list here too, as `--group-by paths` needs it."""
+
+DOMAIN = ".simulated"
+"""Ends every address: `local` is a name like another here, and nothing answers to these."""
+
+
+def relocate(config: Config, folder: Path) -> Config:
+    """Return the configuration with every path and host of it moved into a folder."""
+    repository = str(folder / "repository")
+    offsite = config.offsite and config.offsite.model_copy(
+        update={"target": str(folder / "offsite"), "password_file": None}
+    )
+    return config.model_copy(
+        update={
+            "repository": config.repository.model_copy(
+                update={"location": repository, "restic": "restic"}
+            ),
+            "coordinator": config.coordinator.model_copy(
+                update={"key_file": str(folder / "keys" / "password")}
+            ),
+            "hosts": tuple(_relocated(host, repository) for host in config.hosts),
+            "offsite": offsite,
+        }
+    )
+
+
+def relocate_paths(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return include paths as the host's restic is told them."""
+    return tuple(f"{ROOT}{path}".rstrip("/") for path in paths)
+
+
+def restore_path(path: str) -> str:
+    """Return an include path as it was before `relocate_paths`."""
+    return path.removeprefix(ROOT) or "/"
+
+
+def _relocated(host: HostTable, repository: str) -> HostTable:
+    moved = {
+        "address": f"{host.name}{DOMAIN}",
+        "repository": repository,
+        "include": relocate_paths(host.include),
+        "exclude": tuple(map(_relocated_pattern, host.exclude)),
+    }
+    return host.model_copy(update=moved)
+
+
+def _relocated_pattern(pattern: str) -> str:
+    negated, pattern = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+    # Below the root and nowhere above it: the folders of the simulation are no part of the host.
+    return f"{negated}{ROOT}{pattern if pattern.startswith('/') else f'/**/{pattern}'}"

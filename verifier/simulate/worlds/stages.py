@@ -1,0 +1,48 @@
+"""What a cycle says of itself: one line a stage, `NAME [host=HOST] status=N duration_s=N`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from verifier.core.finding import Finding
+from verifier.core.host import Completed
+from verifier.simulate.timeline import Step
+
+_STAGE = re.compile(
+    r"(?P<name>\w+)(?: host=(?P<host>\S+))? status=(?P<status>[0-9]+) duration_s=[0-9.]+"
+)
+_ENDED = re.compile(rb"^(Finished|Failed) run backups", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a cycle and how it ended; `host` is empty for what concerns all."""
+
+    name: str
+    host: str
+    status: int
+
+
+def parse_stages(stdout: bytes) -> tuple[Stage, ...]:
+    """Parse what the coordinator's script printed; its last line, on the whole run, is no stage."""
+    found = map(_STAGE.fullmatch, stdout.decode(errors="replace").splitlines())
+    stages = (Stage(m["name"], m["host"] or "", int(m["status"])) for m in found if m)
+    return tuple(stage for stage in stages if stage.name != "run")
+
+
+def failures(step: Step, stages: Sequence[Stage], done: Completed) -> Iterator[Finding]:
+    """Yield a finding for each stage that failed; that a host which is down fails is none.
+
+    A script that ended otherwise than its stages say is one too: it stopped half-way, or nowhere.
+    """
+    day = step.at.date().isoformat()
+    for stage in stages:
+        if stage.status and stage.host not in step.missed:
+            detail = f"on {day} {stage.name} ended with {stage.status}: {done.last_lines()}"
+            yield Finding("step-failed", stage.host or stage.name, detail)
+    wanted = int(any(stage.status for stage in stages))
+    if not stages or not _ENDED.search(done.stdout) or done.status != wanted:
+        detail = f"on {day} it ended with {done.status}: {done.last_lines()}"
+        yield Finding("step-failed", "run-backups", detail)
