@@ -77,14 +77,14 @@ def test_what_an_encoding_lacks_is_escaped() -> None:
 
 
 def test_progress_needs_a_terminal() -> None:
-    assert b"" == run("simulate", "--days", "4").stderr
+    assert b"" == run(*MODEL).stderr
 
 
 @pytest.mark.parametrize("columns", [0, 100])
 def test_a_terminal_sees_elapsed_and_remaining_time(columns: int) -> None:
     terminal, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = start("simulate", "--days", "4", "--json", stderr=side)
+    process = start(*MODEL, "--json", stderr=side)
     os.close(side)
     seen = b""
     try:
@@ -96,5 +96,5 @@ def test_a_terminal_sees_elapsed_and_remaining_time(columns: int) -> None:
     os.close(terminal)
     process.communicate(timeout=LIMIT_S)
 
-    assert re.search(rb"\d+/4 \[\d\d:\d\d<[\d:?]+", seen)
+    assert re.search(rb"\d+/3 \[\d\d:\d\d<[\d:?]+", seen)
     assert 0 == process.returncode
