@@ -6,6 +6,7 @@ The peer of `simulate` is the loop that a user would write with stock restic: fo
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -144,11 +145,59 @@ def bench_cycle() -> None:
     )
 
 
+def bench_drill() -> None:
+    """Both sides of a whole drill, against a restore that is compared, and a check of one side."""
+    import bench_drill as peers
+
+    found = peers.measure(VERIFY)
+    for peer, wanted, met in (
+        ("restore", "at least 4", found["restore_s"] / found["drill_s"] >= 4),
+        ("check", "at least 1 / 1.3", found["check_s"] / found["drill_s"] >= 1 / 1.3),
+    ):
+        ratio = found[f"{peer}_s"] / found["drill_s"]
+        measured = f"{found[f'{peer}_s']:.1f} s / {found['drill_s']:.1f} s"
+        names = {"restore": "restore + diff -r / drill", "check": "check --read-data / drill"}
+        say(names[peer], measured, ratio, wanted, met)
+    peak_mb = found["peak_mb"]
+    say("drill, largest process", f"{peak_mb:.0f} MB", peak_mb, "at most 150 MB", peak_mb <= 150)
+
+
+def bench_growth() -> None:
+    """The reader's time for each file, as the files become more."""
+    found = {count: growth(count) for count in (10_000, 100_000, 1_000_000)}
+    for count, figures in found.items():
+        print(f"{count:>9} files: {json.dumps(figures)}", flush=True)
+    for part in ("index_s", "walk_s", "verify_s", "packs_s"):
+        few, many = (found[count][part] / count for count in (100_000, 1_000_000))
+        measured = f"{few * 1e6:.0f} us / {many * 1e6:.0f} us a file"
+        say(f"growth of {part[:-2]}", measured, many / few, "at most 1.3", many / few <= 1.3)
+    for who, most in (("worker", 150), ("coordinator", 300)):
+        peak_mb = found[1_000_000][f"{who}_mb"]
+        say(
+            f"{who}, 1 million files",
+            f"{peak_mb} MB",
+            peak_mb,
+            f"at most {most} MB",
+            peak_mb <= most,
+        )
+
+
+def growth(count: int) -> dict[str, float]:
+    """Measure a repository of so many files, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        argv = (PYTHON, str(ROOT / "ci" / "bench_growth.py"), f"{folder}/repository", str(count))
+        done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, env=ENVIRON)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
 BENCHES: dict[str, Callable[[], None]] = {
     "help": bench_help,
     "model": bench_model,
     "decisions": bench_decisions,
     "cycle": bench_cycle,
+    "drill": bench_drill,
+    "growth": bench_growth,
 }
 
 

@@ -20,7 +20,7 @@ def documented_keys(text: str) -> list[str]:
     found, table = [], ""
     for line in text.splitlines():
         heading = re.fullmatch(r"##+ (?:`\[+([a-z.]+)\]+`|The file itself)", line)
-        row = re.match(r"\| `([a-z-]+)` \|", line)
+        row = re.match(r"\| `([a-z0-9-]+)` \|", line)
         if heading:
             table = f"{heading[1]}." if heading[1] else ""
         elif row:

@@ -1,7 +1,8 @@
-"""Comparing three sides: every kind with what makes it, and beside it what makes another."""
+"""Backup against live files: every kind with what makes it, and beside it what makes another."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from verifier.core.compare import LISTED_PER_KIND, Comparison, compare
-from verifier.core.entry import CHANGING, VANISHED, Entry, Rights, path_order, shown
+from verifier.core.align import EXCLUDED_LISTED, LISTED_PER_KIND, Comparison
+from verifier.core.compare import BENEATH, LEFT, compare
+from verifier.core.entry import CHANGING, VANISHED, Entry, content_digest, path_order, shown
 from verifier.core.finding import Finding
 
 TAKEN_AT = datetime(2024, 3, 1, 4, tzinfo=UTC)
@@ -39,14 +41,9 @@ def side(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def look(
-    recorded: Iterable[Entry] = (),
-    restored: Iterable[Entry] | None = None,
-    observed: Iterable[Entry] = (),
-    **options: Any,
+    recorded: Iterable[Entry] = (), observed: Iterable[Entry] = (), **options: Any
 ) -> Comparison:
-    """Compare; what was restored is what was recorded unless it is given."""
-    back = recorded if restored is None else restored
-    return compare(side(recorded), side(back), side(observed), taken_at=TAKEN_AT, **options)
+    return compare(side(recorded), side(observed), taken_at=TAKEN_AT, **options)
 
 
 def only(found: Comparison) -> Finding:
@@ -217,6 +214,9 @@ def test_an_unreadable_directory_hides_what_is_below_it() -> None:
 
     assert kinds(found) == {"/d": "unreadable", "/d/x": "unreadable", "/dx": "deleted"}
     assert (found.checked, found.total) == (1, 3)
+    assert "EACCES; `restic-verify render all`" in found.findings[0].detail
+    broken = look(recorded[:1], observed=[replace(closed, error="EIO")])
+    assert broken.findings[0].detail.endswith("EIO")
 
 
 def test_another_file_system_is_not_deleted() -> None:
@@ -226,71 +226,21 @@ def test_another_file_system_is_not_deleted() -> None:
     assert kinds(found) == {"/d/x": "excluded"}
 
 
-@pytest.mark.parametrize(
-    "back",
-    [
-        [],
-        [replace(FILE, size=2)],
-        [replace(FILE, type="symlink")],
-        [replace(FILE, sha256="bb")],
-    ],
-)
-def test_what_the_repository_cannot_produce_is_lost(back: list[Entry]) -> None:
-    found = look([FILE], back, [FILE])
+def test_what_the_repository_cannot_produce_is_lost() -> None:
+    lost = {"/a": "data/3f: is missing"}
+    whole = look([FILE, replace(FILE, path="/b")], [FILE, replace(FILE, path="/b")], lost=lost)
 
-    assert found.counts == {"lost": 1}
+    assert kinds(whole) == {"/a": "lost"}
+    assert only(look([FILE], lost=lost)).kind == "lost"
+    assert only(look([FILE], [replace(FILE, sha256="bb")], lost=lost)).kind == "lost"
 
 
-def test_a_failure_that_restic_reports_is_lost_unless_the_content_is_proven() -> None:
-    failures = {"/a": "ciphertext verification failed"}
+def test_a_lost_directory_hides_what_was_recorded_below_it() -> None:
+    live = [replace(DIR, path="/d"), replace(FILE, path="/d/x"), replace(FILE, path="/e")]
+    found = look([replace(DIR, path="/d")], live, lost={"/d": "its tree is damaged"})
 
-    assert (
-        only(look([FILE], observed=[replace(FILE, sha256="bb")], failures=failures)).kind == "lost"
-    )
-    assert only(look([FILE], failures=failures)).kind == "lost"
-    assert only(look([FILE], observed=[FILE], failures=failures)).kind == "metadata"
-
-
-def test_a_restored_copy_that_cannot_be_read_proves_nothing() -> None:
-    found = look([FILE], [replace(FILE, sha256=None, error="EIO")], [FILE])
-
-    assert found.counts == {"could-not-verify": 1}
-    assert (found.checked, found.total) == (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("back", "name"),
-    [
-        ({"permissions": 0o600}, "mode"),
-        ({"mtime_ns": AFTER}, "mtime"),
-        ({"uid": 0, "gid": 0}, "uid and gid"),
-    ],
-)
-def test_a_copy_that_lacks_what_was_recorded_is_metadata(back: dict[str, Any], name: str) -> None:
-    finding = only(look([FILE], [replace(FILE, **back)], [FILE]))
-
-    assert finding.kind == "metadata"
-    assert finding.detail.endswith(f"does not carry its recorded {name}")
-
-
-def test_what_takes_more_rights_is_skipped_and_counted() -> None:
-    rights = Rights(owner=False, devices=False, namespaces=frozenset({"user"}))
-    attributes = {"security.selinux": "00", "user.k": "76"}
-    recorded = [FILE, replace(DIR, path="/dev", type="chardev", device=1)]
-    back = [replace(FILE, uid=0, gid=0, attributes={"user.k": "76"})]
-    live = [replace(FILE, attributes=attributes), recorded[1]]
-    failures = {"/dev": "operation not permitted"}
-    found = look(recorded, back, live, rights=rights, failures=failures)
-
-    assert found.counts == {"identical": 2}
-    assert list(found.skipped.values()) == [1, 1, 1]
-    assert look(recorded, back, live).counts == {"lost": 1, "metadata": 1}
-
-
-def test_a_proven_corruption_is_not_hidden_by_a_lacking_copy() -> None:
-    found = look([FILE], [replace(FILE, uid=0)], [replace(FILE, sha256="bb")])
-
-    assert found.counts == {"corrupted": 1}
+    assert kinds(found) == {"/d": "lost", "/e": "missing"}
+    assert found.skipped == {BENEATH: 1}
 
 
 def test_hard_links_are_compared_as_sets() -> None:
@@ -298,13 +248,13 @@ def test_hard_links_are_compared_as_sets() -> None:
     other = [replace(entry, inode=(9, 3)) for entry in pair]
     apart = [replace(pair[0], inode=None), replace(pair[1], inode=None)]
 
-    assert look(pair, pair, other).counts == {"identical": 2}
-    assert look(pair, pair, apart).counts == {"identical": 1, "metadata": 1}
-    assert look(pair, apart, other).counts == {"identical": 1, "metadata": 1}
+    assert look(pair, other).counts == {"identical": 2}
+    assert look(pair, apart).counts == {"identical": 1, "metadata": 1}
+    assert look(apart, other).counts == {"identical": 1, "metadata": 1}
 
 
 def test_a_link_to_a_file_outside_is_no_difference() -> None:
-    found = look([FILE], [FILE], [replace(FILE, inode=(1, 5))])
+    found = look([FILE], [replace(FILE, inode=(1, 5))])
 
     assert found.counts == {"identical": 1}
 
@@ -316,6 +266,9 @@ def test_kinds_that_are_well_are_listed_up_to_a_limit_and_counted_whole() -> Non
     assert len(look(gone).findings) == LISTED_PER_KIND
     assert {"deleted": many} == look(gone).counts
     assert many == len(look(observed=gone).findings)
+    left_out = look(observed=gone, excluded=lambda _: True)
+    assert EXCLUDED_LISTED == len(left_out.findings)
+    assert {"excluded": many} == left_out.counts
 
 
 def test_parents_come_first_and_components_are_compared_bytewise() -> None:
@@ -343,15 +296,53 @@ def test_a_shown_path_can_be_printed(path: str, text: str) -> None:
 
 def test_a_side_out_of_order_is_our_own_fault() -> None:
     with pytest.raises(AssertionError, match="comes after"):
-        compare([replace(FILE, path="/b"), FILE], [], [], taken_at=TAKEN_AT)
+        compare([replace(FILE, path="/b"), FILE], [], taken_at=TAKEN_AT)
 
 
 def test_a_live_file_that_was_not_read_never_passes_for_identical() -> None:
-    with pytest.raises(AssertionError, match="was not read"):
-        look([FILE], observed=[replace(FILE, sha256=None)])
+    unread = replace(FILE, sha256=None)
+    found = look([FILE], [unread])
+
+    assert found.counts == {}
+    assert found.skipped == {LEFT: 1}
+    assert look([FILE], [replace(unread, permissions=0)]).counts == {"metadata": 1}
+    assert look([FILE], [replace(unread, size=4)]).counts == {"corrupted": 1}
+
+
+def test_whoever_keeps_count_is_told_of_every_content_that_is_the_same() -> None:
+    seen: list[str] = []
+    live = [
+        FILE,
+        replace(FILE, path="/b", sha256=None),
+        replace(FILE, path="/c", sha256="bb"),
+        replace(DIR, path="/d"),
+        replace(FILE, path="/e", size=4),
+    ]
+    recorded = [replace(e, sha256="aa" if e.type == "file" else None) for e in live]
+    recorded[-1] = replace(recorded[-1], size=3)
+    look(recorded, live, proven=lambda entry: seen.append(entry.path))
+
+    assert ["/a"] == seen
+
+
+def test_attributes_that_only_root_sees_are_no_difference() -> None:
+    trusted = replace(FILE, attributes={"trusted.x": "00"})
+
+    assert look([trusted], [FILE]).counts == {"identical": 1}
+    assert look([FILE], [trusted]).counts == {"identical": 1}
+
+
+def test_a_content_is_the_digest_of_its_pieces() -> None:
+    pieces = [hashlib.sha256(piece).hexdigest() for piece in (b"a", b"b")]
+
+    assert hashlib.sha256(bytes.fromhex(pieces[0] + pieces[1])).hexdigest() == content_digest(
+        pieces
+    )
+    assert hashlib.sha256(b"").hexdigest() == content_digest([])
 
 
 def test_evidence_shows_every_side() -> None:
     finding = only(look([FILE], observed=[replace(FILE, sha256="bb")]))
 
-    assert {"recorded", "restored", "live"} == finding.evidence.keys()
+    assert {"recorded", "live"} == finding.evidence.keys()
+    assert ("/a",) == look([FILE], observed=[replace(FILE, sha256="bb")]).places

@@ -36,8 +36,8 @@ real_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="needs r
 
 def changed(**tables: Any) -> Config:
     """Return the example with some tables replaced."""
-    stored = defaults().model_dump(by_alias=True, exclude={"simulate"})
-    stored["monthly"].pop("scratch-budget")
+    stored = defaults().model_dump(by_alias=True, exclude={"simulate"}, exclude_unset=True)
+    stored.pop("monthly", None)
     stored["schedule"]["times"] = ["04:00"]
     stored["hosts"] = [
         {k: list(v) if isinstance(v, tuple) else v for k, v in h.items()} for h in stored["hosts"]
@@ -346,26 +346,111 @@ def test_a_host_without_password_says_so(machine: Machine) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_the_units_are_valid(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("unit", "program"),
+    [
+        ("run-backups", "/usr/local/bin/run-backups"),
+        ("restic-verify-monthly", "/usr/local/bin/restic-verify"),
+    ],
+)
+def test_the_units_are_valid(tmp_path: Path, unit: str, program: str) -> None:
     """`systemd-analyze verify` exits 0 on unknown keys, so its standard error is what counts."""
     install(render(defaults()), tmp_path)
     units = tmp_path / "coordinator/etc/systemd/system"
-    service = units / "run-backups.service"
-    service.write_text(service.read_text().replace("/usr/local/bin/run-backups", "/bin/true"))
+    service = units / f"{unit}.service"
+    service.write_text(service.read_text().replace(program, "/bin/true"))
 
     def complaints() -> list[str]:
         done = subprocess.run(
-            ["systemd-analyze", "verify", str(units / "run-backups.timer")],
+            ["systemd-analyze", "verify", str(units / f"{unit}.timer")],
             check=False,
             capture_output=True,
             text=True,
             env={"SYSTEMD_UNIT_PATH": f"{units}:", "PATH": os.environ["PATH"]},
         )
-        return [line for line in done.stderr.splitlines() if "run-backups" in line]
+        return [line for line in done.stderr.splitlines() if unit in line]
 
     assert [] == complaints()
     service.write_text(service.read_text().replace("Nice=", "Nicer="))
     assert complaints()
+
+
+def test_the_drill_is_given_one_right_and_sees_the_whole_machine(tmp_path: Path) -> None:
+    service = render(defaults())["coordinator/etc/systemd/system/restic-verify-monthly.service"]
+    keys = dict(line.split("=", 1) for line in service.text.splitlines() if "=" in line)
+
+    assert "CAP_DAC_READ_SEARCH" == keys["AmbientCapabilities"] == keys["CapabilityBoundingSet"]
+    assert not {"PrivateTmp", "ProtectHome", "PrivateMounts", "RootDirectory"} & keys.keys()
+
+
+@pytest.mark.parametrize(
+    ("ledger", "made"),
+    [("/var/lib/restic-verify/ledger.sqlite", True), ("/srv/drill/ledger.sqlite", False)],
+)
+def test_the_ledgers_own_folder_is_made_for_the_drills_user(ledger: str, made: bool) -> None:
+    """Nobody but root may make one in /var/lib, and the drill is not root."""
+    files = render(changed(monthly={"ledger": ledger}))
+    service = files["coordinator/etc/systemd/system/restic-verify-monthly.service"].text
+
+    assert made is ("StateDirectory=restic-verify\nStateDirectoryMode=0700\n" in service)
+
+
+PERMIT = "hosts/web1/usr/local/sbin/permit-probe"
+SUDOERS = "hosts/web1/etc/sudoers.d/restic-verify"
+
+
+def permit_probe(folder: Path) -> Path:
+    """Install the script for a user that every machine has."""
+    hosts = one_host(user="nobody")
+    install(
+        render(changed(repository={"location": "/r", "password-file": "/p"}, hosts=hosts)), folder
+    )
+    return folder / PERMIT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a right on")
+def test_the_probe_may_read_everything_and_nothing_more(tmp_path: Path) -> None:
+    """The folder is root's alone, so whoever reads the file has the right that was asked for."""
+    permit = permit_probe(tmp_path)
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "shut").mkdir(mode=0o700)
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run(words, check=False, capture_output=True, text=True, cwd="/")
+        return done.returncode, done.stdout
+
+    plain = ("setpriv", "--reuid=65534", "--clear-groups", "--no-new-privs")
+    secret, script = str(tmp_path / "secret"), str(permit)
+    assert (1, "") == run(*plain, "cat", secret)
+    assert (0, "secret") == run(script, "cat", secret)
+    assert (0, "65534\n") == run(script, "id", "-u")
+    assert 0 != run(script, "touch", str(tmp_path / "shut/new"))[0]
+    assert 0 != run(script, "chmod", "0644", secret)[0]
+    assert (0, "a b|$x\n") == run(script, "printf", "%s|%s\n", "a b", "$x")
+    assert (3, "") == run(script, "sh", "-c", "exit 3")
+
+
+@pytest.mark.skipif(shutil.which("visudo") is None, reason="needs sudo")
+def test_sudo_takes_the_line(tmp_path: Path) -> None:
+    permit_probe(tmp_path)
+    path = tmp_path / SUDOERS
+
+    def check() -> int:
+        command = ["visudo", "-c", "-f", str(path)]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    assert 0o440 == path.stat().st_mode & 0o777
+    assert 0 == check()
+    path.write_text(path.read_text().replace("NOPASSWD:", "NOPASSWORT:"))
+    assert 0 != check()
+
+
+def test_this_machine_needs_no_way_in() -> None:
+    files = render(changed(repository={"location": "/r", "password-file": "/p"},
+                           hosts=one_host(address="local")))  # fmt: skip
+
+    assert not any("sudoers" in path or "permit-probe" in path for path in files)
 
 
 @pytest.mark.heavy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ from typing import Any
 from verifier.clock.system import SystemClock
 from verifier.core.exclude import parse_excludes
 from verifier.core.host import Command, Host
-from verifier.drill.monthly import Drill, Drilled, Target
+from verifier.drill.integrity import Reading
+from verifier.drill.ledger import open_ledger
+from verifier.drill.monthly import Drill, Drilled
 from verifier.drill.restore import Source
+from verifier.drill.target import Target
 from verifier.fleet.local import LocalHost
+from verifier.reader.repository import Repository, open_repository
 from verifier.restic.commands import Access
 
 PASSWORD = "the password of every drilled repository"
@@ -38,6 +42,11 @@ class Lab:
     def live(self) -> Path:
         """Where the live files are."""
         return self.root / "live"
+
+    @property
+    def ledger(self) -> Path:
+        """Where runs are written down."""
+        return self.root / "ledger.sqlite"
 
     @property
     def scratch(self) -> Path:
@@ -86,13 +95,29 @@ class Lab:
         values.setdefault("include", (str(self.live),))
         return Target(name, excludes=parse_excludes(exclude), **values)
 
-    def drill(self, *targets: Target, budget_bytes: int = 1 << 40, **options: Any) -> Drilled:
-        """Drill the targets, or the one host with these options."""
-        source = options.pop("source", self.source)
-        drill = Drill(source, SystemClock(), self.scratch, budget_bytes)
-        found = drill.monthly(targets or (self.target(**options),))
+    def drill(
+        self,
+        *targets: Target,
+        within: int = 1,
+        budget_bytes: int | None = None,
+        over: Callable[[], bool] = lambda: False,
+        repository: Repository | None = None,
+        scratch: Path | None = None,
+        **options: Any,
+    ) -> Drilled:
+        """Drill the targets, or the one host with these options, and finish the run."""
+        clock = SystemClock()
+        source = repository or self.open()
+        folder = scratch or self.scratch
+        with open_ledger(self.ledger) as ledger:
+            run = ledger.begin(
+                repository="lab", inputs="lab", seed=1, within=within, at=clock.now()
+            )
+            drill = Drill(source, run, clock, Reading(None, over), folder, budget_bytes)
+            found = drill.monthly(targets or (self.target(**options),))
+            run.finish(clock.now(), "OK", {})
 
-        assert list(self.scratch.iterdir()) == [], "a drill leaves nothing behind"
+        assert list(folder.glob("restic-verify-*")) == [], "a drill leaves nothing behind"
         assert list((self.repository / "locks").iterdir()) == []
 
         return found
@@ -100,7 +125,16 @@ class Lab:
     def kinds(self, found: Drilled) -> dict[str, str]:
         """Return path below the live tree -> kind, of everything that is listed."""
         before = f"{HOST}:{self.live}"
-        return {f.subject.removeprefix(before) or "/": f.kind for f in found.findings}
+        own = (f for f in found.findings if f.subject.partition(":")[0] == HOST)
+        return {f.subject.removeprefix(before) or "/": f.kind for f in own}
+
+    def damages(self, found: Drilled) -> list[str]:
+        """Return the kinds of what is said of the repository's own files."""
+        return [f.kind for f in found.findings if f.subject.partition(":")[0] != HOST]
+
+    def open(self, password: str = PASSWORD) -> Repository:
+        """Open the repository without restic."""
+        return open_repository(self.repository, password)
 
 
 def counts(found: Drilled) -> dict[str, int]:

@@ -24,6 +24,7 @@ keep-daily = 30
 [monthly]
 scratch = "{scratch}"
 scratch-budget = "1GiB"
+ledger = "{ledger}"
 """
 HOST_TABLE = """
 [[hosts]]
@@ -63,7 +64,9 @@ def configure(
         HOST_TABLE.format(name=name, address=address, live=lab.live, exclude=json.dumps(exclude))
         for name, address in hosts
     )
-    text = CONFIG.format(repository=repository, scratch=lab.scratch) + "".join(tables)
+    text = CONFIG.format(repository=repository, scratch=lab.scratch, ledger=lab.ledger) + "".join(
+        tables
+    )
     (lab.root / "verify.toml").write_text(text)
 
 
@@ -85,7 +88,12 @@ def test_a_healthy_host_is_ok(lab: Lab, run: Run) -> None:
     assert (status, report["verdict"], report["findings"]) == (0, "OK", [])
     assert (host["host"], host["files"], host["bytes"]) == (HOST, 2, 2)
     assert host["counts"] == {"identical": 3}
-    assert report["coverage"]["checked"] == 3
+    assert report["coverage"]["checked"] == report["coverage"]["total"] > 3
+    assert {"packs": 2, "packs_read": 2} == {
+        name: report["drill"]["repository"][name] for name in ("packs", "packs_read")
+    }
+    assert [2] == [one["files"] for one in report["drill"]["rehearsals"]]
+    assert [HOST] == [one["host"] for one in report["audit"]["hosts"]]
 
 
 def test_a_file_that_no_backup_holds_is_critical(lab: Lab, run: Run) -> None:
@@ -162,7 +170,7 @@ def test_a_malformed_exclude_names_its_key(lab: Lab, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value", "error"),
-    [("RESTIC_PASSWORD", "wrong", "WrongPassword"), ("PATH", "/nonexistent", "ToolMissing")],
+    [("RESTIC_PASSWORD", "wrong", "NoKeyOpens"), ("PATH", "/nonexistent", "ToolMissing")],
 )
 def test_what_stops_the_whole_drill_is_unknown(
     lab: Lab, run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, error: str
@@ -179,7 +187,7 @@ def test_a_repository_that_is_not_there_is_unknown(lab: Lab, run: Run) -> None:
     status, report = run()
 
     assert status == 3
-    assert report["findings"][0]["evidence"] == {"error": "NoRepository"}
+    assert report["findings"][0]["evidence"] == {"error": "RepositoryUnreadable"}
 
 
 def test_people_are_told_in_text(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,11 @@ restic that is slowed down to a few KiB/s, and is signalled once its first folde
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ timezone = "UTC"
 keep-daily = 30
 [monthly]
 scratch = "{scratch}"
+ledger = "{ledger}"
 [[hosts]]
 name = "{host}"
 address = "local"
@@ -47,6 +50,7 @@ def configure(lab: Lab, restic: str, exclude: tuple[str, ...] = ()) -> Path:
         repository=lab.repository,
         restic=restic,
         scratch=lab.scratch,
+        ledger=lab.ledger,
         host=HOST,
         live=lab.live,
         exclude=json.dumps(exclude),
@@ -82,7 +86,7 @@ def slow(lab: Lab) -> str:
 
 def wait_for_restore(lab: Lab, run: subprocess.Popen[bytes]) -> Path:
     """Wait until restic restores, folders first; return the scratch folder."""
-    while not any(lab.scratch.glob(f"{PREFIX}*/restored/*")):
+    while not any(lab.scratch.glob(f"{PREFIX}*/rehearsed/*")):
         assert run.poll() is None, run.communicate()
         os.sched_yield()
     (folder,) = lab.scratch.iterdir()
@@ -123,10 +127,10 @@ def test_what_a_killed_run_left_is_swept_by_the_next(lab: Lab, slow: str) -> Non
     folder = wait_for_restore(lab, run)
     run.kill()
     run.communicate()
-    for orphan in running(str(lab.repository)):
-        os.kill(orphan, signal.SIGTERM)
-    while running(str(lab.repository)):
+    while running(str(lab.root)):
         os.sched_yield()
+
+    assert list((lab.repository / "locks").iterdir()) == []
 
     assert folder.exists()
 
@@ -142,7 +146,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(lab: Lab, slow: str) -> Non
 def test_a_second_run_does_not_sweep_the_first(lab: Lab, slow: str) -> None:
     first = command(lab, slow)
     folder = wait_for_restore(lab, first)
-    second = command(lab, lab.program)
+    second = command(lab, lab.program, "--ledger", str(lab.root / "another"))
     second.communicate()
     kept = folder.exists()
     first.terminate()
@@ -150,3 +154,63 @@ def test_a_second_run_does_not_sweep_the_first(lab: Lab, slow: str) -> None:
 
     assert second.returncode == 0
     assert kept
+
+
+@pytest.mark.heavy
+def test_two_runs_on_one_ledger_take_turns(lab: Lab, slow: str) -> None:
+    first = command(lab, slow)
+    wait_for_restore(lab, first)
+    second = command(lab, lab.program, "--json")
+    stdout, _ = second.communicate()
+    first.terminate()
+    first.communicate()
+
+    assert 3 == second.returncode
+    assert str(first.pid) in json.loads(stdout)["error"]["message"]
+
+
+def unfinished(lab: Lab) -> int:
+    """Return how many runs in the ledger were begun and not finished."""
+    with contextlib.closing(sqlite3.connect(lab.ledger)) as connection:
+        query = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
+        (count,) = connection.execute(query).fetchone()
+        return int(count)
+
+
+@pytest.mark.heavy
+def test_a_run_that_is_killed_anywhere_is_taken_up_and_ends_as_if_nothing_had_been(
+    lab: Lab,
+) -> None:
+    """Killed later and later until one run gets through: at every stage, and often in none."""
+    for number in range(6):
+        lab.write(**{f"dir{number}__file": os.urandom(400_000)})
+        lab.backup()
+    (lab.live / "dir0/file").write_bytes(b"changed")
+    allowed_s = 0.2
+    kills = 0
+    while True:
+        run = command(lab, lab.program, "--json")
+        try:
+            stdout, stderr = run.communicate(timeout=allowed_s)
+            break
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.communicate()
+            kills += 1
+            allowed_s += 0.1
+    report = json.loads(stdout)
+    (host,) = report["drill"]["hosts"]
+
+    assert 0 == run.returncode, stderr
+    assert kills
+    # A run that was killed between its end and its last word is followed by another; any other is
+    # taken up.
+    assert 0 == unfinished(lab)
+    assert {"changed": 1, "identical": 12} == host["counts"]
+    assert report["drill"]["repository"]["packs_read"] == report["drill"]["repository"]["packs"]
+    assert [6] == [one["files"] for one in report["drill"]["rehearsals"]]
+    assert "audit" in report
+    assert [] == list(lab.scratch.iterdir())
+    while running(str(lab.root)):
+        os.sched_yield()
+    assert [] == list((lab.repository / "locks").iterdir())

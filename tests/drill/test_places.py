@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,6 +87,23 @@ def test_the_newest_of_every_current_group_is_chosen() -> None:
 
     assert [s.id for s in choice.snapshots] == ["a", "b"]
     assert choice.frozen_groups == 2
+
+
+def test_a_date_that_was_given_hides_no_other_group() -> None:
+    """One snapshot dated years ahead must not make all others look as if they had ended."""
+    made = replace(snapshot("b", "/b", age=timedelta(days=-2_000)), made_at=NOW - CURRENT)
+    given = snapshot("c", "/c", age=timedelta(days=-2_000))
+    every = [snapshot("a", "/a"), snapshot("old", "/b", age=2 * CURRENT), made]
+
+    assert ["a", "b"] == [s.id for s in choose(every, "web1", NOW).snapshots]
+    assert ["a", "b"] == [s.id for s in choose([*every, given], "web1", NOW).snapshots]
+    assert ["c"] == [s.id for s in choose([given], "web1", NOW).snapshots]
+
+
+def test_a_clock_that_is_ahead_is_believed() -> None:
+    ahead = snapshot("new", "/a", age=timedelta(hours=-3))
+
+    assert ["new"] == [s.id for s in choose([snapshot("a", "/a"), ahead], "web1", NOW).snapshots]
 
 
 def test_the_order_of_paths_makes_no_group() -> None:

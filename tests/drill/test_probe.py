@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -18,11 +19,9 @@ import pytest
 
 from tests.drill.unprivileged import as_nobody
 from verifier.core.entry import path_order
-from verifier.core.errors import CannotVerify, ToolMissing
 from verifier.core.exclude import parse_excludes
 from verifier.core.host import Command
 from verifier.drill.probe import Walk, program
-from verifier.drill.sides import observe
 from verifier.fleet.local import LocalHost
 
 
@@ -94,19 +93,13 @@ def test_sockets_and_devices_are_named_as_restic_names_them(
     )
 
 
-def test_a_sparse_file_is_hashed_by_its_content(tree: Path) -> None:
-    with (tree / "sparse").open("wb") as sparse:
-        sparse.truncate(3 << 20)
-
-    assert walk(tree)["/sparse"]["sha256"] == hashlib.sha256(bytes(3 << 20)).hexdigest()
-
-
 def test_what_is_excluded_is_seen_but_neither_read_nor_entered(tree: Path) -> None:
     patterns = parse_excludes(["b", "twin"]).patterns
     found = walk(tree, excludes=[(p.negated, p.regex) for p in patterns])
 
     assert "/a/b/file" not in found
     assert found["/a/b"]["entered"] is False
+    assert (found["/a/b"]["pattern"], found["/twin"]["pattern"]) == (0, 1)
     assert "sha256" not in found["/twin"]
     assert "/a/b/file" in walk(tree)
 
@@ -133,13 +126,13 @@ def test_a_root_that_is_not_there_is_no_record(tree: Path) -> None:
 def test_a_file_that_keeps_changing_is_called_changing(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = os.read
+    read = os.pread
 
-    def write_meanwhile(descriptor: int, count: int) -> bytes:
+    def write_meanwhile(descriptor: int, count: int, offset: int) -> bytes:
         (tree / "twin").chmod(stat.S_IMODE((tree / "twin").stat().st_mode) ^ 1)
-        return read(descriptor, count)
+        return read(descriptor, count, offset)
 
-    monkeypatch.setattr("os.read", write_meanwhile)
+    monkeypatch.setattr("os.pread", write_meanwhile)
     found = walk(tree)["/twin"]
 
     assert found["error"] == "changing"
@@ -149,14 +142,14 @@ def test_a_file_that_keeps_changing_is_called_changing(
 def test_a_file_that_changed_once_is_read_again(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, changes = os.read, iter([b"new"])
+    read, changes = os.pread, iter([b"new"])
 
-    def write_once(descriptor: int, count: int) -> bytes:
+    def write_once(descriptor: int, count: int, offset: int) -> bytes:
         for content in changes:
             (tree / "a!").write_bytes(content)
-        return read(descriptor, count)
+        return read(descriptor, count, offset)
 
-    monkeypatch.setattr("os.read", write_once)
+    monkeypatch.setattr("os.pread", write_once)
     (tree / "twin").unlink()
     (tree / "a/b/file").unlink()
     found = walk(tree)["/a!"]
@@ -224,6 +217,18 @@ def test_what_may_not_be_read_is_said_to_be_so(open_tree: Path) -> None:
     assert not any(found[0] for found in look().values())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the twin needs root, who may read everything")
+def test_attributes_that_may_not_be_read_are_not_taken_for_none(open_tree: Path) -> None:
+    os.setxattr(open_tree / "secret", "user.k", b"v")
+
+    def look() -> dict[str, Any]:
+        records = Walk(prefix=str(open_tree)).records(["/secret"], [])
+        return {record["path"]: record["attributes"] for record in records}
+
+    assert {"/secret": None} == as_nobody(look)
+    assert {"/secret": {"user.k": "76"}} == look()
+
+
 def test_a_tree_of_our_own_can_be_unlocked(open_tree: Path) -> None:
     def look() -> list[str]:
         own = open_tree / "own"
@@ -267,23 +272,25 @@ def test_roots_may_stand_on_the_command_line(tree: Path) -> None:
     assert [json.loads(line).get("path") for line in lines] == [str(tree / "a!"), None]
 
 
-def test_a_hundred_thousand_roots_are_no_argument_list(tree: Path) -> None:
-    roots = [f"{tree}/nothing/{number}" for number in range(100_000)]
+def test_the_source_is_python_3_8() -> None:
+    source = Path(sys.modules[Walk.__module__].__file__ or "").read_text(encoding="utf-8")
+    imported = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(ast.parse(source, feature_version=(3, 8)))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
 
-    assert list(observe(LocalHost(), sys.executable, roots=[*roots, f"{tree}/a!"]))
+    assert imported < sys.stdlib_module_names
+    with pytest.raises(SyntaxError):
+        ast.parse("match x:\n    case 1:\n        pass\n", feature_version=(3, 8))
+    with pytest.raises(SyntaxError):
+        ast.parse("with (a as b, c as d):\n    pass\n", feature_version=(3, 8))
 
 
-def test_a_probe_that_ends_early_is_not_believed(tree: Path, tmp_path: Path) -> None:
-    python = tmp_path / "half"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" | head -n 3\n')
-    python.chmod(0o755)
+def test_nothing_where_it_starts_passes_for_a_module(tree: Path) -> None:
+    (tree / "hashlib.py").write_text("raise SystemExit('hijacked')")
+    arguments, script = program(roots=[str(tree / "a!")])
+    done = LocalHost().run(Command((sys.executable, *arguments), stdin=script, cwd=str(tree)))
 
-    with pytest.raises(CannotVerify, match="could not be listed"):
-        observe(LocalHost(), str(python), roots=["/"], prefix=str(tree))
-    with pytest.raises(ToolMissing):
-        observe(LocalHost(), "no-such-python", roots=["/"])
-
-
-def test_an_unforeseen_failure_of_the_probe_is_told(tree: Path) -> None:
-    with pytest.raises(CannotVerify, match="unexpected keyword"):
-        observe(LocalHost(), sys.executable, roots=[str(tree)], nonsense=1)
+    assert (0, b"") == (done.status, done.stderr)

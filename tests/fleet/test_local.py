@@ -72,6 +72,48 @@ def test_local_host_is_a_host() -> None:
     assert "localhost" == host.name
 
 
+def test_input_and_output_may_be_files(tmp_path: Path) -> None:
+    asked, told = tmp_path / "asked", tmp_path / "told"
+    asked.write_bytes(b"question\n" * 100_000)
+    told.write_bytes(b"what stood there before" * 100_000)
+    script = ("sh", "-c", "cat; printf err >&2; exit 7")
+    done = LocalHost().run(Command(script, stdin_file=str(asked), stdout_file=str(told)))
+
+    assert (7, b"", b"err") == (done.status, done.stdout, done.stderr)
+    assert asked.read_bytes() == told.read_bytes()
+
+
+def test_a_new_output_file_is_its_owners_alone(tmp_path: Path) -> None:
+    LocalHost().run(Command(("true",), stdout_file=str(tmp_path / "told")))
+
+    assert 0o600 == (tmp_path / "told").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("end", ["stdin_file", "stdout_file"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, end: str) -> None:
+    path = str(tmp_path / "nowhere" / "file")
+    with pytest.raises(CannotVerify, match=path) as caught:
+        LocalHost().run(Command(("true",), **{end: path}))
+
+    assert not isinstance(caught.value, ToolMissing)
+
+
+def test_no_file_stays_open_here(tmp_path: Path) -> None:
+    host, path = LocalHost(), tmp_path / "file"
+    path.touch()
+
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    host.run(Command(("true",)))
+    before = opened()
+    host.run(Command(("cat",), stdin_file=str(path), stdout_file=str(path)))
+    with pytest.raises(ToolMissing):
+        host.run(Command(("no-such-program",), stdin_file=str(path), stdout_file=str(path)))
+
+    assert before == opened()
+
+
 def test_output_status_and_duration_are_captured() -> None:
     done = LocalHost().run(bash("printf out; printf err >&2; exit 7"))
 
@@ -243,3 +285,18 @@ def test_a_child_left_behind_on_purpose_lives_on() -> None:
 
     assert [left] == living(f"61.{mark}")
     os.kill(left, signal.SIGKILL)
+
+
+def test_what_a_child_says_after_its_parent_belongs_to_the_command() -> None:
+    done = LocalHost().run(bash("(sleep 0.3; echo late; echo worse >&2) & echo early"))
+
+    assert (b"early\nlate\n", b"worse\n") == (done.stdout, done.stderr)
+
+
+def test_a_child_that_goes_on_saying_is_within_the_time_limit_too() -> None:
+    mark = f"{os.getpid()}7"
+
+    with pytest.raises(CannotVerify, match=r"did not end within 0\.2 s"):
+        LocalHost(grace_s=0.2).run(bash(f"sleep 61.{mark} & exit 0"), timeout_s=0.2)
+
+    assert die_out(f".{mark}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from verifier.core.errors import HostUnreachable, ToolMissing
 from verifier.core.host import Command, Completed
+from verifier.drill.live import ProbeRequest, inspect, observe
 from verifier.fleet.local import LocalHost
 from verifier.fleet.ssh import SshHost
 
@@ -51,6 +54,13 @@ def test_what_is_not_given_is_left_to_ssh() -> None:
 
     assert here.asked[0].argv[-2:] == ("web1", "true")
     assert "-p" not in here.asked[0].argv
+
+
+def test_files_are_handed_to_ssh_where_it_runs() -> None:
+    here = Recorder()
+    SshHost("web1", via=here).run(Command(("true",), stdin_file="/in", stdout_file="/out"))
+
+    assert (here.asked[0].stdin_file, here.asked[0].stdout_file) == ("/in", "/out")
 
 
 def test_words_folder_and_environment_are_quoted_for_the_remote_shell() -> None:
@@ -125,16 +135,54 @@ def test_a_command_runs_there_as_it_would_here(sshd: SshHost, tmp_path: Path) ->
 
 
 @pytest.mark.heavy
+def test_files_here_are_input_and_output_there(sshd: SshHost, tmp_path: Path) -> None:
+    """More than any pipe holds, with every byte; and nothing of it is in our memory."""
+    asked, told = tmp_path / "asked", tmp_path / "told"
+    asked.write_bytes(bytes(range(256)) * 40_000)
+    command = Command(("sh", "-c", "cat; exit 5"), stdin_file=str(asked), stdout_file=str(told))
+    done = sshd.run(command)
+
+    assert (5, b"") == (done.status, done.stdout)
+    assert asked.read_bytes() == told.read_bytes()
+
+
+@pytest.mark.heavy
 def test_the_probe_sees_the_same_there(sshd: SshHost, tmp_path: Path) -> None:
-    from verifier.drill.sides import observe
+    live = tmp_path / "live"
+    live.mkdir()
+    files = sorted((f"/{number}\u00e4 \n", [number]) for number in range(1, 3000))
+    for name, (size,) in files:
+        (live / name[1:]).write_bytes(bytes(size))
+    request = ProbeRequest(["/"], files, str(live))
+    here, there = (
+        list(observe(host, sys.executable, request, tmp_path)) for host in (LocalHost(), sshd)
+    )
+    odd = inspect(sshd, sys.executable, files[:5], tmp_path, prefix=str(live))
 
-    for number in range(3000):
-        (tmp_path / f"{number}\u00e4 \n").write_bytes(bytes(number))
-    request = {"roots": [str(tmp_path)]}
-    here = list(observe(LocalHost(), sys.executable, **request))
+    assert 2999 == sum(entry.sha256 is not None for entry in there)
+    assert here == there
+    assert [hashlib.sha256(bytes(size)).hexdigest() for _, (size,) in files[:5]] == [
+        odd[name].sha256 for name, _ in files[:5]
+    ]
 
-    assert len(here) == 3001
-    assert list(observe(sshd, sys.executable, **request)) == here
+
+@pytest.mark.heavy
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up its rights on the way")
+def test_a_user_without_rights_is_told_what_it_may_not_read(sshd: SshHost, tmp_path: Path) -> None:
+    """Logged in over ssh, then no longer root: as on a host where nobody gave the right to read."""
+    with tempfile.TemporaryDirectory() as name:
+        live = Path(name)
+        live.chmod(0o755)
+        for number in range(2000):
+            (live / f"{number:04}").write_bytes(b"x")
+            (live / f"{number:04}").chmod(0o600 if number % 2 else 0o644)
+        files = [(f"/{number:04}", [1]) for number in range(2000)]
+        request = ProbeRequest(["/"], files, str(live))
+        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        entries = list(observe(sshd, "/usr/bin/python3", request, tmp_path, become=nobody))[1:]
+
+    assert ["", "EACCES"] * 1000 == [entry.error for entry in entries]
+    assert [True, False] * 1000 == [entry.sha256 is not None for entry in entries]
 
 
 @pytest.mark.heavy

@@ -217,7 +217,6 @@ def drilled(*, corrupted: int = 0, host: str = "web1") -> dict[str, object]:
             "files": 14_860,
             "bytes": 1_500_000_000,
             "counts": dict(counts),
-            "duration_s": 3.4,
         }
         for name in (host, "db1")
     ]
@@ -230,12 +229,61 @@ def drilled(*, corrupted: int = 0, host: str = "web1") -> dict[str, object]:
         )
         for place in range(corrupted)
     )
+    packs = {
+        "packs": 110,
+        "packs_read": 55,
+        "bytes": 1_700_000_000,
+        "read_bytes": 850_000_000,
+        "finished": True,
+    }
+    excluded = {"pattern": "*.tmp", "include": "/srv", "files": 12, "bytes": 4_096}
+    drill = {
+        "repository": packs,
+        "hosts": hosts,
+        "excluded": [{"host": host, **excluded}],
+        "rehearsals": [rehearsed(host)],
+        "off_site": {"location": "s3:example/bucket", **copied(host), **packs, "finished": False},
+    }
     return envelope(
         "monthly",
-        {"drill": {"hosts": hosts}},
+        {"drill": drill},
         findings=found,
         coverage=Coverage("files", 29_720, 30_000, {"budget spent": 280}),
     )
+
+
+def rehearsed(host: str) -> dict[str, object]:
+    """Return what a drill says of one rehearsal."""
+    return {
+        "host": host,
+        "snapshot": "4bba301e" * 8,
+        "restic": "0.19.1",
+        "entries": 400,
+        "of_entries": 15_000,
+        "files": 380,
+        "bytes": 90_000_000,
+        "duration_s": 2.5,
+        "bytes_per_s": 36_000_000,
+        "reasons": {"canary": 1, "drawn": 399},
+        "counts": {"identical": 400},
+        "applications": {"sqlite": {"accepted": 3, "refused": 1}},
+        "refused_as_backed_up": {"count": 1, "first": ["/srv/app.db: malformed"]},
+        "canaries": 1,
+    }
+
+
+def copied(host: str) -> dict[str, object]:
+    """Return what a drill says of the snapshots of a copy: one host has none there."""
+    newest = {"newest": "4bba301e" * 8, "newest_taken": FIRST.isoformat()}
+    whole = {"whole": "4bba301e" * 8, "whole_taken": FIRST.isoformat()}
+    return {
+        "method": "restic-copy",
+        "counts": {"both": 40, "lacking": 1},
+        "hosts": [
+            {"host": host, **newest, **whole},
+            {"host": "db1", **newest, "whole": None, "whole_taken": None},
+        ],
+    }
 
 
 def failed() -> dict[str, object]:

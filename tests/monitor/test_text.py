@@ -45,7 +45,9 @@ def test_verdict_line_says_what_is_wrong_first() -> None:
 
 
 def test_healthy_verdict_line_says_what_was_done() -> None:
-    assert text(envelopes.drilled()).startswith("OK: 2 hosts, 29,720 files (2.8 GiB) compared")
+    assert text(envelopes.drilled()).startswith(
+        "OK: 2 hosts, 29,720 files of 2.8 GiB; 55 of 110 packs read"
+    )
 
 
 def test_error_says_message_then_remedy() -> None:

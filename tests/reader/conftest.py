@@ -14,11 +14,16 @@ from typing import Any
 
 import pytest
 
+from tests.servers.dask import dask_cluster, tls_cluster
+from tests.servers.s3 import s3_server
+from tests.servers.sshd import ssh_path, sshd
 from verifier.core.host import Command
 from verifier.fleet.local import LocalHost
 from verifier.reader.repository import open_repository
 from verifier.reader.seal import NONCE_BYTES, seal
 from verifier.simulate.forge import cheapen
+
+__all__ = ["dask_cluster", "s3_server", "ssh_path", "sshd", "tls_cluster"]
 
 PASSWORD = "correct horse"
 VARIANTS = {

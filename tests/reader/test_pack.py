@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifier.reader.damage import Flaw
+from verifier.reader.entries import by_offset, decode, header_bytes
 from verifier.reader.pack import (
-    MAX_HEADER_BYTES,
     Blob,
-    header_bytes,
-    open_blob,
-    parse_header,
-    parse_header_length,
+    BlobReader,
+    check_header,
+    length_of_header,
     readable_length,
+    render_header,
 )
 from verifier.reader.repository import open_repository
-from verifier.reader.seal import Keys, seal, unseal
+from verifier.reader.seal import Keys, seal
 from verifier.reader.storage import pack_name
 
 KEYS = Keys(bytes(32), bytes(16), bytes(16))
@@ -37,66 +37,62 @@ def sealed_blob(content: bytes, **changes: object) -> tuple[bytes, Blob]:
     return sealed, Blob(**({"id": blob_id} | fields | changes))
 
 
-def test_header_lists_blobs_one_after_the_other():
-    header = entry(0, 40, None, b"a" * 32) + entry(3, 50, 900, b"b" * 32)
+def header(sealed: bytes, length: int | None = None) -> bytes:
+    return sealed + (len(sealed) if length is None else length).to_bytes(4, "little")
 
-    assert parse_header(header, "p") == (
+
+def test_header_lists_blobs_one_after_the_other():
+    expected = entry(0, 40, None, b"a" * 32) + entry(3, 50, 900, b"b" * 32)
+    blobs = [
         Blob((b"a" * 32).hex(), "data", "p", 0, 40, 0),
         Blob((b"b" * 32).hex(), "tree", "p", 40, 50, 900),
-    )
+    ]
+
+    assert expected == render_header(blobs)
+    assert len(seal(expected, KEYS, bytes(16))) + 4 == length_of_header(2, 1)
 
 
 def test_headers_of_real_packs_are_what_the_index_says(made):
     repository = open_repository(made.root, made.password)
     for pack in repository.index.packs:
         stored = (made.root / pack_name(pack)).read_bytes()
-        listed = tuple(
-            sorted(
-                (blob for blob in repository.blobs() if blob.pack == pack), key=lambda b: b.offset
-            )
-        )
-        length = parse_header_length(stored[-4:], len(stored))
+        entries = by_offset(repository.index.entries(pack))
+        tail = stored[-header_bytes(entries) :]
 
-        assert isinstance(length, int)
-        assert header_bytes(listed) == length + 4
+        assert len(stored) == repository.index.pack_bytes(pack)
+        assert check_header(tail, decode(entries, pack), BlobReader(repository.keys)) is None
 
-        header = unseal(stored[-4 - length : -4], repository.keys)
+        others = decode(entries[45:], pack)
 
-        assert isinstance(header, bytes)
-        assert listed == parse_header(header, pack)
+        assert isinstance(check_header(tail, others, BlobReader(repository.keys)), Flaw)
 
 
-@pytest.mark.parametrize("header", [entry(4, 1, None, bytes(32)), b"\x00", b"\x02" + bytes(36)])
-def test_malformed_header_is_flawed(header):
-    assert isinstance(parse_header(header), Flaw)
+@pytest.mark.parametrize("length", [0, 31, 68, 70, (1 << 32) - 1])
+def test_header_of_another_length_than_it_says_is_flawed(length):
+    blob = Blob("a" * 64, "data", "p", 0, 40, 0)
+    sealed = seal(render_header([blob]), KEYS, bytes(16))
 
+    assert check_header(header(sealed), [blob], BlobReader(KEYS)) is None
 
-@pytest.mark.parametrize("length", [0, 31, 97, 1 << 31, (1 << 32) - 1])
-def test_header_that_does_not_fit_its_pack_is_flawed(length):
-    assert parse_header_length((96).to_bytes(4, "little"), 100) == 96
-    assert isinstance(parse_header_length(length.to_bytes(4, "little"), 100), Flaw)
+    found = check_header(header(sealed, length), [blob], BlobReader(KEYS))
 
-
-def test_vast_header_is_flawed_even_in_a_vast_pack():
-    tail = (MAX_HEADER_BYTES + 1).to_bytes(4, "little")
-
-    assert isinstance(parse_header_length(tail, 1 << 32), Flaw)
+    assert Flaw(f"claims a header of {length} bytes") == found
 
 
 @given(st.binary(max_size=400))
-def test_no_bytes_crash_the_header_parsers(header):
-    parse_header(header)
-    parse_header_length(header[-4:], len(header))
+def test_no_bytes_crash_the_header_check(stored):
+    assert isinstance(check_header(stored, [], BlobReader(KEYS)), Flaw)
+    assert isinstance(check_header(header(stored), [], BlobReader(KEYS)), Flaw)
 
 
 def test_blob_with_other_content_than_its_id_is_flawed():
     sealed, blob = sealed_blob(b"content")
 
-    assert open_blob(sealed, blob, KEYS) == b"content"
+    assert BlobReader(KEYS).open(sealed, blob) == b"content"
 
     sealed, blob = sealed_blob(b"content", id="0" * 64)
 
-    assert isinstance(open_blob(sealed, blob, KEYS), Flaw)
+    assert isinstance(BlobReader(KEYS).open(sealed, blob), Flaw)
 
 
 def test_compressed_blob_is_held_to_its_stated_length():
@@ -104,11 +100,11 @@ def test_compressed_blob_is_held_to_its_stated_length():
     blob_id = hashlib.sha256(bytes(100)).hexdigest()
     sealed, blob = sealed_blob(frame, id=blob_id, plain_length=100)
 
-    assert open_blob(sealed, blob, KEYS) == bytes(100)
+    assert BlobReader(KEYS).open(sealed, blob) == bytes(100)
 
     sealed, blob = sealed_blob(frame, id=blob_id, plain_length=99)
 
-    assert isinstance(open_blob(sealed, blob, KEYS), Flaw)
+    assert isinstance(BlobReader(KEYS).open(sealed, blob), Flaw)
 
 
 @pytest.mark.parametrize("length", [0, 31, 1 << 31])
@@ -122,5 +118,6 @@ def test_no_sealed_bytes_crash_a_blob(content, compressed):
     sealed = seal(content, KEYS, os.urandom(16))
 
     assert isinstance(
-        open_blob(sealed, Blob("0" * 64, "data", "", 0, len(sealed), int(compressed)), KEYS), Flaw
+        BlobReader(KEYS).open(sealed, Blob("0" * 64, "data", "", 0, len(sealed), int(compressed))),
+        Flaw,
     )

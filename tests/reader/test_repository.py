@@ -175,3 +175,15 @@ def test_reading_changes_nothing(made):
     nodes_of(opened(made))
 
     assert before == listing()
+
+
+def test_recorded_lengths_are_those_of_the_pieces(made):
+    repository = open_repository(made.root, made.password)
+    for _, node in repository.walk(repository.snapshots()[0]):
+        assert isinstance(node, Node)
+        lengths = repository.plain_lengths(node.content)
+
+        assert [len(repository.blob(blob_id)) for blob_id in node.content] == lengths
+        assert node.type != "file" or sum(lengths or ()) == node.size
+
+    assert repository.plain_lengths([*node.content, "0" * 64]) is None

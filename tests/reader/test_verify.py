@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from verifier.core.errors import CannotVerify, RepositoryUnreadable
 from verifier.core.tree import Node
+from verifier.reader.contents import check_packs
+from verifier.reader.damage import Damage
 from verifier.reader.pack import DATA, Blob
 from verifier.reader.repository import Repository, open_repository
 from verifier.reader.seal import seal, unseal
 from verifier.reader.storage import pack_name
-from verifier.reader.verify import LostFile, unreachable, verify
+from verifier.reader.verify import LostFile, losses, lost_blobs, unreachable, verify
 
 
 def rewrite(path: Path, stored: bytes) -> None:
@@ -326,6 +328,38 @@ def resealed_pack(repository: Repository, pack: bytes, blobs: list[Blob]) -> byt
     header = unseal(pack[-4 - header_length : -4], repository.keys)
     assert isinstance(header, bytes)
     return pack[: -4 - header_length] + seal(header, repository.keys, os.urandom(16)) + pack[-4:]
+
+
+def test_losses_are_those_of_the_chosen_snapshots(copy_of):
+    made = copy_of()
+    broken = data_bit(made.root, open_repository(made.root, made.password))
+    repository = open_repository(made.root, made.password)
+    wounds = [w for c in check_packs(repository, None, read_data=True) for w in c.wounds]
+    lost = lost_blobs(repository, wounds)
+
+    assert {broken.blob} == set(lost)
+    for chosen in ((), repository.snapshots()[:1], repository.snapshots()):
+        seen = losses(repository, lost, chosen)
+        found = {file for files in seen.lost.values() for file in files}
+
+        assert {file for file in broken.lost if file.snapshot in {s.id for s in chosen}} == found
+        assert not seen.damages
+
+
+def test_blob_is_lost_with_its_last_copy(copy_of, store_sealed):
+    made = copy_of()
+    repository = open_repository(made.root, made.password)
+    blob = big_blob(repository)
+    here = (Damage(pack_name(blob.pack), blob.offset, blob.id, "here"), (blob.id,))
+    there = (Damage(pack_name("0" * 64), 0, "", "there"), (blob.id,))
+
+    assert {blob.id: (here[0],)} == lost_blobs(repository, [here])
+
+    store_sealed(made, "index", listing([blob], lambda _: "0" * 64))
+    repository = open_repository(made.root, made.password)
+
+    assert {} == lost_blobs(repository, [here])
+    assert {blob.id: (here[0], there[0])} == lost_blobs(repository, [here, there])
 
 
 def test_healthy_repository_is_read_whole(made):

@@ -129,3 +129,19 @@ def test_an_included_path_is_no_pattern() -> None:
     command = commands.restore("restic", ACCESS, "latest", "/t", include=["/a*[b]?\\c"])
 
     assert r"--include=/a\*\[b]\?\\c" in command.argv
+
+
+def test_an_included_name_keeps_its_bytes() -> None:
+    command = commands.restore("restic", ACCESS, "latest", "/t", include=["/\udcff\n "])
+
+    assert "--include=/\udcff\n " in command.argv
+
+
+def test_holes_are_restored_where_that_is_asked_for() -> None:
+    plain, sparse = (
+        commands.restore("restic", ACCESS, "latest", "/t", include=["/a"], sparse=asked)
+        for asked in (False, True)
+    )
+
+    assert "--sparse" not in plain.argv
+    assert "--sparse" in sparse.argv[: sparse.argv.index("--")]

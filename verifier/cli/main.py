@@ -22,7 +22,12 @@ from verifier.core.errors import Interrupted, UsageError
 COMMANDS = {
     "simulate": "run a timeline of backups and prove which snapshots survive",
     "plan": "say what a policy would keep and remove, and why",
-    "monthly": "restore the newest snapshots and compare them with the live files",
+    "monthly": "drill a production repository: integrity, every host, rehearsal, copy, audit",
+    "drill": "hold one host's snapshots against its live files, byte for byte, now",
+    "audit": "hold a repository's snapshots against its policy, and look for what is unusual",
+    "ledger": "show what was verified when, and what follows from it",
+    "manifest": "write what every file holds, just before it is backed up",
+    "render": "print the units and scripts that production installs",
     "toolchain": "provide further restic releases side by side",
 }
 """Command -> what it does, in a line; each is a module of this room."""
@@ -54,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # What can be said of the options before they are parsed, and where they cannot be.
-    options = argparse.Namespace(json="--json" in arguments, report=None)
+    # What stands behind a `--` is a command's own.
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    options = argparse.Namespace(json="--json" in ours, report=None)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else "restic-verify"
     with _signals(last=argv is None) as ignore_them:
         try:
@@ -157,6 +164,9 @@ def _signals(*, last: bool) -> Iterator[Callable[[], None]]:
     try:
         yield ignore
     finally:
+        if last:
+            # One that came between its handler's end and here would be complained about.
+            signal.pthread_sigmask(signal.SIG_BLOCK, stops)
         for number, handler in before.items():
             # Python takes its own handlers away before it ends, not this one.
             signal.signal(number, signal.SIG_IGN if last else handler)

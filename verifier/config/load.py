@@ -172,8 +172,12 @@ def _contradictions(config: Config) -> Iterator[_Problem]:
             yield _Problem(
                 where, f"{name!r} again", "a name of its own", "give every host another name"
             )
-    mentions = [(("simulate", "down", i), d.host) for i, d in enumerate(config.simulate.down)]
+    mentions: list[tuple[Location, str]] = [
+        (("simulate", "down", i), d.host) for i, d in enumerate(config.simulate.down)
+    ]
     mentions += [(("simulate", "paths", i), p.host) for i, p in enumerate(config.simulate.paths)]
+    mentions += [(("canaries", i), canary.host) for i, canary in enumerate(config.canaries)]
+    mentions += [(("applications", i), a.host) for i, a in enumerate(config.applications) if a.host]
     for table, host in mentions:
         if host not in names:
             near = difflib.get_close_matches(host, names, n=1)

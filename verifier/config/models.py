@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from verifier.config.drill import Application, Audit, Canary, Monthly
 from verifier.config.policy import RULES, parse_keep, parse_rule
+from verifier.config.table import Table, tables
 from verifier.config.values import (
     AbsolutePath,
     ClockTimes,
@@ -22,9 +24,10 @@ from verifier.config.values import (
     DayRanges,
     Name,
     Paths,
-    SizeBytes,
+    Span,
     Text,
     Texts,
+    Words,
     ZoneName,
     unfit,
 )
@@ -37,16 +40,6 @@ DAYS_MAX = 36_525
 
 LOCAL = "local"
 """The address of a host that is this machine."""
-
-
-def _kebab(name: str) -> str:
-    return name.removesuffix("_").replace("_", "-")
-
-
-class Table(BaseModel):
-    """A table of the file: keys in kebab-case, strict, frozen."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=_kebab)
 
 
 class Repository(Table):
@@ -112,7 +105,7 @@ _RULE_FORMS = {
 }
 
 Count = int | str | None
-Span = str | None
+Within = str | None
 
 
 class Retention(Table):
@@ -124,12 +117,12 @@ class Retention(Table):
     keep_weekly: Annotated[Count, _rule("keep-weekly")] = None
     keep_monthly: Annotated[Count, _rule("keep-monthly")] = None
     keep_yearly: Annotated[Count, _rule("keep-yearly")] = None
-    keep_within: Annotated[Span, _rule("keep-within")] = None
-    keep_within_hourly: Annotated[Span, _rule("keep-within-hourly")] = None
-    keep_within_daily: Annotated[Span, _rule("keep-within-daily")] = None
-    keep_within_weekly: Annotated[Span, _rule("keep-within-weekly")] = None
-    keep_within_monthly: Annotated[Span, _rule("keep-within-monthly")] = None
-    keep_within_yearly: Annotated[Span, _rule("keep-within-yearly")] = None
+    keep_within: Annotated[Within, _rule("keep-within")] = None
+    keep_within_hourly: Annotated[Within, _rule("keep-within-hourly")] = None
+    keep_within_daily: Annotated[Within, _rule("keep-within-daily")] = None
+    keep_within_weekly: Annotated[Within, _rule("keep-within-weekly")] = None
+    keep_within_monthly: Annotated[Within, _rule("keep-within-monthly")] = None
+    keep_within_yearly: Annotated[Within, _rule("keep-within-yearly")] = None
     keep_tag: Annotated[tuple[str, ...] | None, _rule("keep-tag")] = None
     group_by: str = "host,paths"
     prune: bool = True
@@ -156,11 +149,20 @@ class Retention(Table):
 
 
 class Offsite(Table):
-    """The second copy, and what makes it."""
+    """The second copy, what makes it, and where the drill reads it.
+
+    Attributes:
+        target: as rclone or `restic copy` is told it.
+        location: as `restic -r` would be told it; the drill looks at no copy where none is given
+            and `target` is no folder.
+        max_lag: how old a snapshot may be before the copy has to have it.
+    """
 
     method: Literal["rclone-sync", "restic-copy"]
     target: Text
     password_file: AbsolutePath | None = None
+    location: Text | None = None
+    max_lag: Span = timedelta(hours=28)
 
     @model_validator(mode="after")
     def _password_for_copy(self) -> Offsite:
@@ -180,6 +182,9 @@ class HostTable(Table):
         repository: the repository as mounted on that host; the coordinator's own location where
             none is given.
         source_root: where the live tree stands on the machine that answers at `address`.
+        python: the interpreter there.
+        become: words before it that give it the right to read every file.
+        manifest: where `backup-restic` leaves the hashes of what it is about to back up.
     """
 
     name: Name
@@ -191,6 +196,9 @@ class HostTable(Table):
     exclude: Texts = ()
     source_root: AbsolutePath = "/"
     one_file_system: bool = False
+    python: Text = "python3"
+    become: Words = ()
+    manifest: AbsolutePath | None = None
 
     @field_validator("address")
     @classmethod
@@ -203,13 +211,6 @@ class HostTable(Table):
     def is_local(self) -> bool:
         """Whether the host is this machine."""
         return self.address == LOCAL
-
-
-class Monthly(Table):
-    """The monthly drill's scratch space."""
-
-    scratch: AbsolutePath = "/var/tmp/restic-verify"  # noqa: S108 - the drill makes it its own
-    scratch_budget: SizeBytes = 50 << 30
 
 
 class Down(Table):
@@ -234,10 +235,6 @@ class PathsChange(Table):
     include: Paths
 
 
-def _tables(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Simulate(Table):
     """A timeline, and what does not go as scheduled in it."""
 
@@ -245,8 +242,8 @@ class Simulate(Table):
     days: Annotated[int, Field(ge=1, le=DAYS_MAX)] = 400
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     missed: DayRanges = ()
-    down: Annotated[tuple[Down, ...], BeforeValidator(_tables)] = ()
-    paths: Annotated[tuple[PathsChange, ...], BeforeValidator(_tables)] = ()
+    down: Annotated[tuple[Down, ...], BeforeValidator(tables)] = ()
+    paths: Annotated[tuple[PathsChange, ...], BeforeValidator(tables)] = ()
 
 
 class Config(Table):
@@ -258,8 +255,11 @@ class Config(Table):
     schedule: Schedule
     retention: Retention
     offsite: Offsite | None = None
-    hosts: Annotated[tuple[HostTable, ...], BeforeValidator(_tables)]
+    hosts: Annotated[tuple[HostTable, ...], BeforeValidator(tables)]
     monthly: Monthly = Monthly()
+    canaries: Annotated[tuple[Canary, ...], BeforeValidator(tables)] = ()
+    applications: Annotated[tuple[Application, ...], BeforeValidator(tables)] = ()
+    audit: Audit = Audit()
     simulate: Simulate = Simulate()
 
     def policy(self) -> Policy:

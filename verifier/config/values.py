@@ -10,7 +10,7 @@ import re
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Strict
@@ -23,6 +23,10 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _SIZE = re.compile(r"([0-9]{1,30})\s*([KMGTPE]?)(?:iB)?|([0-9]{1,30})\s*B")
 _UNITS = " KMGTPE"
+_SPAN = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)")
+_SPAN_UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+_SPAN_MAX_S = 10 * 366 * 86_400
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIZE_MAX_BYTES = 1 << 60
 
 
@@ -102,6 +106,28 @@ def _size_bytes(value: Any) -> int:
     return size_bytes
 
 
+def _span(value: Any) -> timedelta:
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    seconds = int(match[1]) * _SPAN_UNITS[match[2]] if match else 0
+    if not 0 < seconds <= _SPAN_MAX_S:
+        raise unfit(
+            "a span of time, at most ten years", 'write it as "60s", "90min", "28h" or "35d"'
+        )
+    return timedelta(seconds=seconds)
+
+
+def _sha256(value: str) -> str:
+    if not _SHA256.fullmatch(value.lower()):
+        raise unfit("a SHA-256 in 64 hexadecimal digits", "print it with `sha256sum FILE`")
+    return value.lower()
+
+
+def _executor(value: str) -> str:
+    if value != "local" and not re.fullmatch(r"dask://[^/\s:]+:[0-9]{1,5}", value):
+        raise unfit("`local` or a Dask scheduler", 'write "local", or "dask://host:8786"')
+    return value
+
+
 def _day(value: Any) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
@@ -149,11 +175,15 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
+Span = Annotated[timedelta, BeforeValidator(_span)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+ExecutorName = Annotated[str, AfterValidator(_executor)]
 Day = Annotated[date, BeforeValidator(_day)]
 DayRange = Annotated[DateRange, BeforeValidator(_date_range)]
 Texts = Annotated[
     tuple[Text, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_distinct("pattern"))
 ]
+Words = Annotated[tuple[Text, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_filled)]
 Paths = Annotated[
     tuple[AbsolutePath, ...],
     BeforeValidator(_tuple),

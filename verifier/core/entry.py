@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 VANISHED, CHANGING = "vanished", "changing"
@@ -17,7 +18,8 @@ class Entry:
         path: absolute; bytes that are no UTF-8 stand as `surrogateescape` does it.
         type: in restic's words, as `Node.type`.
         permissions: 0 to 0o7777.
-        sha256: of a file's whole content.
+        sha256: of a file's content, made alike on all sides of one comparison: over the SHA-256s of
+            its pieces as the snapshot cut them (`content_digest`), or of the whole.
         device: of a device, its number.
         inode: device and inode, of anything but a directory that has more than one link.
         attributes: extended attributes, name -> value in hex; ACLs are among them.
@@ -55,6 +57,11 @@ class Rights:
     namespaces: frozenset[str] = frozenset({"user", "system", "trusted", "security"})
 
 
+def content_digest(blob_ids: Iterable[str]) -> str:
+    """Return the digest of a file's content from the IDs of its blobs, in hex, in order."""
+    return hashlib.sha256(bytes.fromhex("".join(blob_ids))).hexdigest()
+
+
 def path_order(path: str) -> bytes:
     """Return the key by which all sides are sorted: by component, bytewise, parents first."""
     return path.encode(errors="surrogateescape").replace(b"/", b"\0")
@@ -62,5 +69,7 @@ def path_order(path: str) -> bytes:
 
 def shown(path: str) -> str:
     """Return a path that can be printed: control characters and bytes that are no text escaped."""
+    if path.isprintable():
+        return path
     text = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

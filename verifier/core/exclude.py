@@ -20,10 +20,12 @@ class Pattern:
 
     Attributes:
         negated: it began with `!`: what it matches is taken in again.
+        text: as it was written.
     """
 
     negated: bool
     regex: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _parse(text: str) -> Pattern:
         regex = "".join(_regex(part, parts[at + 1 :], anchor) for at, part in enumerate(parts))
     except ValueError as error:
         raise ValueError(f"malformed exclude pattern {text!r}: {error}") from None
-    return Pattern(negated, rf"{anchor}{regex}(?=/|\Z)")
+    return Pattern(negated, rf"{anchor}{regex}(?=/|\Z)", text)
 
 
 def _regex(part: str, following: Sequence[str], anchor: str) -> str:

@@ -54,6 +54,22 @@ KINDS: Mapping[str, Kind] = {
     "missing": Kind(_CRIT, "existed before the backup, is included, yet is not in the snapshot"),
     "lost": Kind(_CRIT, "the repository cannot produce it"),
     "empty": Kind(_UNKNOWN, "there was nothing to verify"),
+    # A restored sample, and what its applications make of it.
+    "application-failed": Kind(_CRIT, "restored data that its own application refuses"),
+    "canary-changed": Kind(_CRIT, "a canary is not restored with the content that is known of it"),
+    # The ledger.
+    "rotation-missed": Kind(
+        _WARN, "the budget is too small to verify everything within the promised runs"
+    ),
+    # The off-site copy.
+    "copy-lags": Kind(_WARN, "the copy lacks the newest snapshots for longer than is allowed"),
+    "copy-lacks": Kind(_CRIT, "the copy lacks a snapshot or its data, and no delay explains it"),
+    "copy-differs": Kind(_CRIT, "the copy holds something else under the same name"),
+    "recoverable": Kind(_OK, "lost in the repository, and whole in the copy"),
+    "copy-extra": Kind(_OK, "the copy still holds what the repository has forgotten"),
+    # The repository itself.
+    "damaged": Kind(_WARN, "a file of the repository is damaged, and no snapshot loses by it"),
+    "stale-lock": Kind(_WARN, "a lock of a restic that ended long ago keeps others out"),
     # Retention, as planned, simulated or found in production.
     "newest-removed": Kind(_CRIT, "forget removed the newest snapshot of a group"),
     "promise-broken": Kind(
@@ -69,6 +85,13 @@ KINDS: Mapping[str, Kind] = {
         _WARN, "a snapshot is dated after now and takes the place of real ones"
     ),
     "back-dated": Kind(_WARN, "a snapshot is dated well before it was made"),
+    "late": Kind(_WARN, "a host's newest snapshot is older than the warning age"),
+    "stopped": Kind(_CRIT, "a host's newest snapshot is older than the alarm age"),
+    "gap": Kind(_WARN, "a day, week or month between two backups of a host has no restore point"),
+    "shrunk": Kind(_WARN, "a snapshot holds far less than the one before it"),
+    "mass-change": Kind(_WARN, "an unusual share of the files changed between two snapshots"),
+    "scrambled": Kind(_CRIT, "many files changed to content that looks encrypted"),
+    "over-excluded": Kind(_WARN, "one exclude rule leaves out most of what an include names"),
     "mixed-offsets": Kind(
         _WARN, "snapshots of one group carry different UTC offsets that no daylight saving explains"
     ),
@@ -81,6 +104,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     # The cycle.
     "step-failed": Kind(_CRIT, "a backup, forget, prune or sync of the cycle ended with an error"),
+    # A scenario, held against what it expects.
+    "unexpected": Kind(_CRIT, "a scenario showed something that it does not expect"),
+    "unmet": Kind(_CRIT, "a scenario did not show something that it expects"),
     # Everything that could not be looked at.
     "could-not-verify": Kind(_UNKNOWN, "something stopped the verifier from looking"),
     "interrupted": Kind(_UNKNOWN, "the run was stopped by a signal before it was done"),

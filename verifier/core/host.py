@@ -15,6 +15,8 @@ class Command:
     Attributes:
         env: variables set on top of the host's own environment.
         stdin: bytes for its standard input; none closes it.
+        stdin_file, stdout_file: its standard input comes from a file and its output goes into one,
+            both on this machine, so that neither is ever whole in memory; empty for neither.
         secrets: texts masked wherever the command is shown.
         cwd: the folder to run in; empty for the host's own.
     """
@@ -24,6 +26,8 @@ class Command:
     stdin: bytes | None = None
     secrets: tuple[str, ...] = ()
     cwd: str = ""
+    stdin_file: str = ""
+    stdout_file: str = ""
 
     def __str__(self) -> str:
         line = shlex.join(self.argv)
@@ -35,7 +39,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a command ended: `status` is negative for the signal that ended it."""
+    """How a command ended: `status` is negative for the signal that ended it.
+
+    Its `stdout` is empty where that went into a file.
+    """
 
     status: int
     stdout: bytes

@@ -19,6 +19,9 @@ from verifier.core.errors import UsageError
 
 SCRIPT = 0o755
 SETTINGS = 0o644
+RIGHTS = 0o440
+
+UNITS = "etc/systemd/system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def render(config: Config) -> Mapping[str, File]:
 
 
 def _coordinator(config: Config) -> dict[str, File]:
-    unit = f"etc/systemd/system/{config.coordinator.log_service}"
+    cycle, drill = f"{UNITS}/{config.coordinator.log_service}", f"{UNITS}/restic-verify-monthly"
     service = _text("run-backups.service", coordinator=config.coordinator, hosts=config.hosts)
     timer = _text(
         "run-backups.timer",
@@ -55,9 +58,20 @@ def _coordinator(config: Config) -> dict[str, File]:
     )
     return {
         "usr/local/bin/run-backups": File(_run_backups(config), SCRIPT),
-        f"{unit}.service": File(service, SETTINGS),
-        f"{unit}.timer": File(timer, SETTINGS),
+        f"{cycle}.service": File(service, SETTINGS),
+        f"{cycle}.timer": File(timer, SETTINGS),
+        f"{drill}.service": File(_drill(config, "service"), SETTINGS),
+        f"{drill}.timer": File(_drill(config, "timer"), SETTINGS),
     }
+
+
+def _drill(config: Config, suffix: str) -> str:
+    return _text(
+        f"restic-verify-monthly.{suffix}",
+        coordinator=config.coordinator,
+        timezone=config.schedule.timezone,
+        ledger=config.monthly.ledger,
+    )
 
 
 def _run_backups(config: Config) -> str:
@@ -93,9 +107,12 @@ def _host(config: Config, host: HostTable) -> dict[str, File]:
         "usr/local/sbin/permit-restic": File(permit, SCRIPT),
     }
     if not host.is_local:
-        found["etc/ssh/sshd_config.d/50-restic.conf"] = File(
-            _text("sshd.conf", host=host), SETTINGS
-        )
+        found |= {
+            "etc/ssh/sshd_config.d/50-restic.conf": File(_text("sshd.conf", host=host), SETTINGS),
+            # The drill's way to read there what restic reads by a capability of its own.
+            "usr/local/sbin/permit-probe": File(_text("permit-probe.sh", host=host), SCRIPT),
+            "etc/sudoers.d/restic-verify": File(_text("sudoers", host=host), RIGHTS),
+        }
     return found
 
 

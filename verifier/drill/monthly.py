@@ -1,54 +1,29 @@
-"""The monthly drill: restore every host's newest snapshots, compare them with the live files.
+"""The drill, straight down: the repository's packs, every host, the rehearsal, the copy, the audit.
 
-One host that cannot be looked at is one finding, and the others go on.
+Each part is done once a run and written down, so that a run that was killed goes on where it was.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from verifier.core.clock import Clock
-from verifier.core.compare import Comparison, compare
-from verifier.core.entry import Entry
-from verifier.core.errors import CannotVerify
-from verifier.core.exclude import Excludes
 from verifier.core.finding import Finding
-from verifier.core.host import Host
 from verifier.core.report import Coverage
 from verifier.core.snapshot import Snapshot
-from verifier.drill.choose import choose
-from verifier.drill.places import Places, find_places, uncovered
-from verifier.drill.probe import Walk
-from verifier.drill.restore import Source, Unlistable
-from verifier.drill.scratch import remove, require_space, rights, scratch
-from verifier.drill.sides import observe, parse_record, relocate
+from verifier.drill.hosts import Answer, Hosts
+from verifier.drill.integrity import Integrity, Reading, check_integrity
+from verifier.drill.ledger import Run
+from verifier.drill.part import Said, coverage, once
+from verifier.drill.scratch import scratch
+from verifier.drill.target import Target
+from verifier.reader.repository import Repository
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A host whose backup is drilled.
-
-    Attributes:
-        name: as its snapshots say.
-        host: where its live files are.
-        python: the interpreter there.
-        include: what is to be in its backup.
-        source_root: where its live tree stands on that host.
-        one_file_system: its backup keeps to the file systems that its paths are on.
-        is_local: it is this machine, which holds the scratch folder too.
-    """
-
-    name: str
-    host: Host
-    python: str
-    include: tuple[str, ...]
-    excludes: Excludes
-    source_root: str = "/"
-    one_file_system: bool = False
-    is_local: bool = False
+HOSTS_AT_ONCE = 4
+"""How many hosts are looked at together: each hashes on its own processors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,209 +37,169 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
-    """One host's snapshot, drilled; without a comparison where it could not be."""
+class Known:
+    """What is known after the hosts.
 
-    findings: tuple[Finding, ...]
-    comparison: Comparison = field(default_factory=lambda: Comparison((), {}, {}))
-    entry: Mapping[str, object] = field(default_factory=dict)
-    frozen_groups: int = 0
+    Attributes:
+        folder: scratch space.
+        hosts: name -> what the drill of a host said.
+    """
+
+    folder: Path
+    integrity: Integrity
+    hosts: Mapping[str, Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """A part that follows the hosts: the rehearsal of one, a copy, the audit.
+
+    Attributes:
+        name: under which it is written down, and found in the report.
+        subject: what a finding is about where it could not be done.
+        do: makes it from what is known by then.
+    """
+
+    name: str
+    subject: str
+    do: Callable[[Known], Said]
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """How the snapshots are drilled.
+    """How a repository is drilled.
 
     Attributes:
-        scratch: below this folder they are restored.
-        budget_bytes: how much room one of them may take there.
+        scratch: below this folder is room for what travels, and for what is restored.
+        budget_bytes: how much may be read of the repository, and of each host's live files.
+        end: ends every command that runs on a host, whatever waits for it.
+        snapshots: of which the newest of each group are drilled; none stands for all.
     """
 
-    source: Source
+    repository: Repository
+    run: Run
     clock: Clock
+    reading: Reading
     scratch: Path
-    budget_bytes: int
+    budget_bytes: int | None = None
+    end: Callable[[], object] = field(default=lambda: None)
+    snapshots: tuple[Snapshot, ...] | None = None
 
-    def monthly(
-        self, targets: Collection[Target], advance: Callable[[int], object] = lambda _: None
-    ) -> Drilled:
-        """Drill every host.
-
-        Args:
-            advance: told of every host that is done.
+    def monthly(self, targets: Collection[Target], further: Sequence[Further] = ()) -> Drilled:
+        """Drill every host, then do the further parts.
 
         Raises:
-            CannotVerify: the snapshots cannot be listed, or there is no scratch folder.
+            CannotVerify: the repository cannot be read, or there is no scratch folder.
         """
-        results: list[_Result] = []
         with scratch(self.scratch) as folder:
-            snapshots = self.source.snapshots()
-            for target in targets:
-                results += self._host(target, snapshots, folder)
-                advance(1)
-        return _summary(results, hosts=len(targets))
+            integrity, hosts = self._hosts(targets, folder)
+            known = Known(folder, integrity, hosts)
+            parts = {part.name: self._further(part, known) for part in further}
+        return _drilled(integrity, hosts, parts)
+
+    def _hosts(
+        self, targets: Collection[Target], folder: Path
+    ) -> tuple[Integrity, Mapping[str, Said]]:
+        hosts = Hosts(self.repository, self.run, self.clock, folder, self.budget_bytes)
+        snapshots = self.repository.snapshots() if self.snapshots is None else self.snapshots
+        done = self.run.said()
+        with ThreadPoolExecutor(HOSTS_AT_ONCE) as asking:
+            try:
+                asked = {
+                    target.name: asking.submit(self._ask, hosts, target, snapshots)
+                    for target in targets
+                    if _part(target) not in done
+                }
+                integrity = check_integrity(
+                    self.repository, self.run, self.reading, budget_bytes=self.budget_bytes
+                )
+                said = {
+                    target.name: self._host(hosts, target, asked.get(target.name), integrity)
+                    for target in targets
+                }
+            except BaseException:
+                # The threads wait for their commands, so these are ended before they are joined.
+                self.end()
+                raise
+        return integrity, said
+
+    def _ask(self, hosts: Hosts, target: Target, snapshots: Collection[Snapshot]) -> Answer | None:
+        return None if self.reading.over() else hosts.ask(target, snapshots)
 
     def _host(
-        self, target: Target, snapshots: Iterable[Snapshot], folder: Path
-    ) -> Iterator[_Result]:
-        choice = choose(snapshots, target.name)
-        if not choice.snapshots:
-            detail = "the repository holds no snapshot of this host"
-            yield _Result((Finding("empty", target.name, detail),))
-        held = [path for snapshot in choice.snapshots for path in snapshot.paths]
-        further = uncovered(target.include, held)
-        for snapshot in choice.snapshots:
-            try:
-                yield self._snapshot(target, snapshot, folder / "restored", further)
-            except CannotVerify as error:
-                yield _Result((_explain(error, target, snapshot),))
-            # What should be in the backup and is in none is looked for once.
-            further = ()
-        if choice.frozen_groups:
-            yield _Result((), frozen_groups=choice.frozen_groups)
+        self, hosts: Hosts, target: Target, asked: Future[Answer | None] | None, known: Integrity
+    ) -> Said:
+        def do() -> Said:
+            assert asked is not None, "what was not said before has been asked"
+            answer = asked.result()
+            assert answer is not None, "the time was not up"
+            return hosts.judge(target, answer, known.lost)
 
-    def _snapshot(
-        self, target: Target, snapshot: Snapshot, restored: Path, further: tuple[str, ...]
-    ) -> _Result:
-        started_at = self.clock.now()
-        tree = self.source.recorded(snapshot)
-        if isinstance(tree, Unlistable):
-            detail = f"the files of snapshot {snapshot.short_id} cannot be listed: {tree.message}"
-            return _Result((Finding("lost", target.name, detail, {"snapshot": snapshot.id}),))
-        places = find_places(
-            snapshot.paths, {e.path for e in tree}, subject=f"snapshot {snapshot.short_id}"
-        )
-        recorded = relocate(tree, places)
-        live = list(_live(target, (*places.roots, *further), places, leave_out=restored.parent))
-        size_bytes = sum(entry.size for entry in tree if entry.type == "file")
-        require_space(restored.parent, size_bytes, len(tree), budget_bytes=self.budget_bytes)
-        try:
-            failures = self.source.restore(snapshot, restored)
-            comparison = compare(
-                recorded,
-                relocate(_restored(restored), places),
-                live,
-                taken_at=snapshot.made_at or snapshot.taken_at,
-                excluded=lambda path: target.excludes.excluded(path, (*places.roots, *further)),
-                failures={places.live(path) or path: why for path, why in failures.items()},
-                rights=rights(restored.parent),
-            )
-        finally:
-            remove(restored)
-        seen = places.unrecorded | {entry.path for entry in (*recorded, *live)}
-        own = (
-            *_about(target, comparison.findings),
-            *_unplaced(target, failures, tree),
-            *_nothing(target, snapshot, recorded, seen, further),
-        )
-        seconds = (self.clock.now() - started_at).total_seconds()
-        entry = _entry(target, snapshot, recorded, size_bytes, comparison, seconds)
-        return _Result(own, comparison, entry)
+        self.reading.advance(1)
+        if asked is not None and asked.exception() is None and asked.result() is None:
+            return _put_off(target.name)
+        return once(self.run, _part(target), target.name, do)
+
+    def _further(self, part: Further, known: Known) -> Said:
+        if part.name not in self.run.said() and self.reading.over():
+            return _put_off(part.subject)
+        return once(self.run, part.name, part.subject, lambda: part.do(known))
 
 
-def _live(
-    target: Target, roots: tuple[str, ...], places: Places, *, leave_out: Path
-) -> Iterator[Entry]:
-    entries = observe(
-        target.host,
-        target.python,
-        roots=roots,
-        prefix=target.source_root,
-        excludes=[(pattern.negated, pattern.regex) for pattern in target.excludes.patterns],
-        leave_out=[str(leave_out)] if target.is_local else [],
-        one_file_system=target.one_file_system,
+def _put_off(subject: str) -> Said:
+    """Return what is said of a part that was not begun."""
+    finding = Finding("rotation-missed", subject, "was put off: the time was up")
+    return Said((finding,), total=1, skipped={"parts put off: the time was up": 1})
+
+
+def _part(target: Target) -> str:
+    return f"host {target.name}"
+
+
+def _drilled(integrity: Integrity, hosts: Mapping[str, Said], parts: Mapping[str, Said]) -> Drilled:
+    packs = Said(
+        integrity.findings,
+        integrity.section(),
+        integrity.checked,
+        integrity.total,
+        {"packs left to another run": integrity.total - integrity.checked},
     )
-    return (entry for entry in entries if entry.path not in places.unrecorded)
-
-
-def _restored(folder: Path) -> Iterator[Entry]:
-    walk = Walk(prefix=str(folder), unlock=_unlock)
-    return map(parse_record, walk.records(["/"]))
-
-
-def _unlock(path: bytes) -> None:
-    own = Path(path.decode(errors="surrogateescape"))
-    own.chmod(own.stat().st_mode | 0o700)
-
-
-def _about(target: Target, findings: Iterable[Finding]) -> Iterator[Finding]:
-    return (replace(f, subject=f"{target.name}:{f.subject}") for f in findings)
-
-
-def _unplaced(
-    target: Target, failures: Mapping[str, str], tree: Iterable[Entry]
-) -> Iterator[Finding]:
-    """Yield what restic could not restore under a name that its listing does not have."""
-    listed = {entry.path for entry in tree}
-    for path, why in failures.items():
-        if path not in listed:
-            yield Finding("lost", f"{target.name}:{path}", f"restic could not restore it: {why}")
-
-
-def _nothing(
-    target: Target,
-    snapshot: Snapshot,
-    recorded: Iterable[Entry],
-    seen: Collection[str],
-    further: Collection[str],
-) -> Iterator[Finding]:
-    if not any(entry.type == "file" for entry in recorded):
-        yield Finding("empty", target.name, f"snapshot {snapshot.short_id} holds no file")
-    elsewhere = uncovered(target.include, (*snapshot.paths, *further))
-    for path in target.include:
-        if path not in seen and path not in elsewhere:
-            detail = "is to be backed up, but is neither in the snapshot nor on the host"
-            yield Finding("empty", f"{target.name}:{path}", detail)
-
-
-def _entry(
-    target: Target,
-    snapshot: Snapshot,
-    recorded: Iterable[Entry],
-    size_bytes: int,
-    comparison: Comparison,
-    seconds: float,
-) -> dict[str, object]:
-    return {
-        "host": target.name,
-        "snapshot": snapshot.id,
-        "taken": snapshot.taken_at.isoformat(),
-        "files": sum(entry.type == "file" for entry in recorded),
-        "bytes": size_bytes,
-        "counts": dict(sorted(comparison.counts.items())),
-        "duration_s": round(seconds, 2),
-    }
-
-
-def _explain(error: CannotVerify, target: Target, snapshot: Snapshot) -> Finding:
-    evidence = {"error": type(error).__name__, "remedy": error.remedy, "snapshot": snapshot.id}
-    about = "" if error.subject == target.name else f"{error.subject}: "
-    return Finding("could-not-verify", target.name, f"{about}{error.message}", evidence)
-
-
-def _summary(results: Collection[_Result], *, hosts: int) -> Drilled:
-    skipped: Counter[str] = Counter()
-    for result in results:
-        skipped.update(result.comparison.skipped)
-        skipped["snapshot groups that are current no more"] += result.frozen_groups
-        for kind in ("excluded", "unreadable", "could-not-verify"):
-            skipped[kind] += result.comparison.counts.get(kind, 0)
-    entries = [result.entry for result in results if result.entry]
-    checked = sum(result.comparison.checked for result in results)
-    total = sum(result.comparison.total for result in results)
+    every = (packs, *hosts.values(), *parts.values())
     return Drilled(
-        findings=tuple(finding for result in results for finding in result.findings),
-        coverage=Coverage("paths", checked, total, {k: n for k, n in skipped.items() if n}),
+        findings=tuple(finding for said in every for finding in said.findings),
+        coverage=coverage(every),
         measurements={
-            "hosts": hosts,
-            "snapshots": len(entries),
-            "restored_files": sum(_number(entry["files"]) for entry in entries),
-            "restored_bytes": sum(_number(entry["bytes"]) for entry in entries),
+            "hosts": len(hosts),
+            "packs": integrity.total,
+            "packs_read": integrity.checked,
+            "read_bytes": integrity.read_bytes,
         },
-        section={"hosts": entries},
+        section={
+            "repository": packs.section,
+            "hosts": _listed(hosts, "snapshots"),
+            "excluded": _listed(hosts, "excluded"),
+            **_further(parts),
+        },
     )
 
 
-def _number(value: object) -> int:
-    assert isinstance(value, int)
-    return value
+def _listed(hosts: Mapping[str, Said], key: str) -> list[object]:
+    found: list[object] = []
+    for said in hosts.values():
+        entries = said.section.get(key, [])
+        assert isinstance(entries, list)
+        found += entries
+    return found
+
+
+def _further(parts: Mapping[str, Said]) -> dict[str, object]:
+    """Return the further parts: rehearsals in one list, each other one under its name."""
+    rehearsals: list[object] = []
+    rest: dict[str, object] = {}
+    for name, said in parts.items():
+        entries = said.section.get("rehearsals")
+        if isinstance(entries, list):
+            rehearsals += entries
+        elif said.section:
+            rest[name.replace("-", "_")] = said.section
+    return {"rehearsals": rehearsals, **rest}

@@ -6,7 +6,7 @@ A backup of relative paths stores its tree without the folder it was taken in; o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from verifier.core.errors import CannotVerify
@@ -38,6 +38,14 @@ class Places:
             return live
         return live.rstrip("/") + path[len(tree.rstrip("/")) :]
 
+    def tree(self, path: str) -> str | None:
+        """Return where in the tree a path on the host is recorded; none for what lies elsewhere."""
+        found = [pair for pair in self.pairs if covers(pair[1], path)]
+        if not found:
+            return None
+        tree, live = max(found, key=lambda pair: len(pair[1]))
+        return (tree.rstrip("/") + path[len(live.rstrip("/")) :]) or "/"
+
 
 def covers(folder: str, path: str) -> bool:
     """Say whether the path is the folder or lies in it."""
@@ -62,7 +70,7 @@ def find_places(paths: Iterable[str], tree: Collection[str], *, subject: str) ->
         CannotVerify: the paths do not say.
     """
     wanted = tuple(dict.fromkeys(paths))
-    found = {path: _in_tree(path, tree) for path in wanted}
+    found = {path: find_in_tree(path, tree) for path in wanted}
     lacking = [path for path, place in found.items() if place is None]
     pairs = tuple((place, path) for path, place in found.items() if place is not None)
     if lacking or not _hold_all(pairs, tree):
@@ -76,12 +84,17 @@ def find_places(paths: Iterable[str], tree: Collection[str], *, subject: str) ->
     return Places(pairs)
 
 
-def _in_tree(path: str, tree: Collection[str]) -> str | None:
+def endings(path: str) -> Iterator[str]:
+    """Yield where in a tree a path may have been stored: whole first, then without its folders."""
     parts = [part for part in path.split("/") if part]
-    if not parts:
+    return ("/" + "/".join(parts[at:]) for at in range(len(parts)))
+
+
+def find_in_tree(path: str, tree: Collection[str]) -> str | None:
+    """Return where in a tree a path was stored; none where no such path is there."""
+    if not path.strip("/"):
         return "/"
-    endings = ("/" + "/".join(parts[at:]) for at in range(len(parts)))
-    return next((ending for ending in endings if ending in tree), None)
+    return next((ending for ending in endings(path) if ending in tree), None)
 
 
 def _hold_all(pairs: Collection[tuple[str, str]], tree: Iterable[str]) -> bool:

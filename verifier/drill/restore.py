@@ -1,43 +1,27 @@
-"""What a drill asks of the real restic: the snapshots, what one recorded, and its files back."""
+"""What a rehearsal asks of the real restic: its release, and files of a snapshot back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from verifier.core.entry import Entry
-from verifier.core.errors import CannotVerify, ResticFailed
 from verifier.core.host import Completed, Host
 from verifier.core.snapshot import Snapshot
-from verifier.drill.sides import is_lossy, parse_failures, parse_recorded, with_exact_names
 from verifier.restic import commands
-from verifier.restic.binary import Restic, failure, run
+from verifier.restic.binary import Restic, failure
 from verifier.restic.commands import Access
-from verifier.restic.events import messages
 
-_DAMAGE = (
-    "ciphertext verification failed",
-    "does not match",
-    "file does not exist",
-    "file is too short",
-    "invalid hash",
-    "no such file or directory",
-    "not found in index",
-    "not found in repository",
-    "specified key does not exist",
-    "unexpected EOF",
-)
-"""restic's words where an object of the repository is gone or bad, rather than out of reach."""
+_METADATA = re.compile(r"(l?chown|l?chmod|utimes|mknod|mkfifo|xattr|l?setxattr)", re.I)
+_IGNORED = re.compile(r"ignoring error for (?P<item>.*?): (?P<message>.*)")
 
-_CRASH = b"panic:"
+_BATCH_PATHS = 250
+"""In one call: restic tries each of them on every name in the directories that it enters."""
 
-
-@dataclass(frozen=True, slots=True)
-class Unlistable:
-    """A snapshot whose trees are damaged; what restic says of it."""
-
-    message: str
+_BATCH_BYTES = 1 << 18
+"""Of paths in one call: a command line holds 2 MiB here, and escaping may double them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +40,96 @@ class Source:
         """Return restic's release."""
         return Restic(self.host, self.program, self.access).version()
 
-    def snapshots(self) -> tuple[Snapshot, ...]:
-        """Return every snapshot."""
-        return Restic(self.host, self.program, self.access).snapshots()
-
-    def recorded(self, snapshot: Snapshot) -> tuple[Entry, ...] | Unlistable:
-        """Return what a snapshot recorded, by path in its tree.
-
-        Raises:
-            ResticFailed: restic cannot say, and not because of damage.
-        """
-        call = commands.ls(self.program, self.access, snapshot.id)
-        done = self.host.run(call)
-        if done.status != 0:
-            return _unlistable(failure(call, done), self._explained(snapshot, done))
-        entries = parse_recorded(done.stdout)
-        if not is_lossy(entries):
-            return entries
-        plain = replace(call, argv=tuple(word for word in call.argv if word != "--json"))
-        return with_exact_names(entries, run(self.host, plain).stdout)
-
-    def _explained(self, snapshot: Snapshot, done: Completed) -> Completed:
-        """Return what restic says of a tree it cannot list, in words where it only crashed."""
-        if _CRASH not in done.stderr:
-            return done
-        # restic 0.18.0 crashes where it walks over a damaged tree; a dry run of a restore does not.
-        call = commands.restore(self.program, self.access, snapshot.id, "/nonexistent")
-        return self.host.run(replace(call, argv=(*call.argv[:-2], "--dry-run", *call.argv[-2:])))
-
-    def restore(self, snapshot: Snapshot, target: Path) -> Mapping[str, str]:
-        """Restore a snapshot; return path in its tree -> why its content could not be restored.
+    def restore(
+        self,
+        snapshot: Snapshot,
+        target: Path,
+        *,
+        include: Iterable[Sequence[str]],
+        sparse: bool = False,
+    ) -> Mapping[str, str]:
+        """Restore paths of a snapshot; return path in its tree -> why its content could not be.
 
         A shared lock is held meanwhile, so that a prune waits.
+
+        Args:
+            include: groups of paths in its tree, none of them split among calls: links of one file
+                stay links only if they are restored together.
+            sparse: make holes of zeros (restic 0.15+).
 
         Raises:
             NoSpace: the target's disk is full.
             ResticFailed: it could not be tried.
         """
-        call = commands.restore(self.program, self.access, snapshot.id, str(target), lock=True)
-        done = self.host.run(call)
-        content, metadata = parse_failures(done)
-        if _is_full(done) or (done.status != 0 and not content and not metadata):
-            raise failure(call, done)
-        return content
+        found: dict[str, str] = {}
+        for paths in _batches(include):
+            call = commands.restore(
+                self.program,
+                self.access,
+                snapshot.id,
+                str(target),
+                include=paths,
+                sparse=sparse,
+                lock=True,
+            )
+            done = self.host.run(call)
+            content, metadata = parse_failures(done)
+            if _is_full(done) or (done.status != 0 and not content and not metadata):
+                raise failure(call, done)
+            found |= content
+        return found
 
 
-def _unlistable(error: CannotVerify, done: Completed) -> Unlistable:
-    said = tuple(messages(done.stderr))
-    found = [line for line in said if any(words in line for words in _DAMAGE)]
-    if type(error) is not ResticFailed or not found:
-        raise error
-    return Unlistable(found[-1])
+def parse_failures(done: Completed) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what a restore could not do: tree path -> message for content, and the rest.
+
+    What fails for metadata alone is left to the comparison, which sees what is missing.
+    """
+    content: dict[str, str] = {}
+    metadata: list[str] = []
+    for item, message in _failures(done):
+        if _METADATA.match(message):
+            metadata.append(f"{item}: {message}")
+        else:
+            content.setdefault(item, message)
+    return content, tuple(metadata)
+
+
+def _batches(groups: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """Yield as many groups at once as fit one call; never none, which would mean everything."""
+    batch: list[str] = []
+    size_bytes = 0
+    for group in groups:
+        length = sum(len(path.encode(errors="surrogateescape")) for path in group)
+        full = len(batch) + len(group) > _BATCH_PATHS or size_bytes + length > _BATCH_BYTES
+        if batch and full:
+            yield batch
+            batch, size_bytes = [], 0
+        batch += group
+        size_bytes += length
+    if batch:
+        yield batch
+
+
+def _failures(done: Completed) -> Iterator[tuple[str, str]]:
+    for line in (*done.stderr.splitlines(), *done.stdout.splitlines()):
+        text = line.decode(errors="replace")
+        plain = _IGNORED.fullmatch(text)
+        if plain is not None:
+            yield plain["item"], plain["message"]
+        elif text.startswith("{"):
+            yield from _failure(text)
+
+
+def _failure(line: str) -> Iterator[tuple[str, str]]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return
+    if event.get("message_type") == "error" and "item" in event:
+        error = event.get("error")
+        message = error.get("message") if isinstance(error, dict) else error
+        yield str(event["item"]), str(message or "an error without words")
 
 
 def _is_full(done: Completed) -> bool:

@@ -157,7 +157,11 @@ def _take(lock: int, folder: Path) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    status = folder.lstat()
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        # Another run is done and has removed its own.
+        return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 

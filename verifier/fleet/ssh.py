@@ -65,7 +65,11 @@ class SshHost:
             CannotVerify: the time limit ran out.
         """
         line = Command(
-            (*self._line, _remote_line(command)), stdin=command.stdin, secrets=command.secrets
+            (*self._line, _remote_line(command)),
+            stdin=command.stdin,
+            secrets=command.secrets,
+            stdin_file=command.stdin_file,
+            stdout_file=command.stdout_file,
         )
         done = self._via.run(line, timeout_s=timeout_s)
         if done.status == _UNREACHABLE:

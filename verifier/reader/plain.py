@@ -31,19 +31,22 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-def whole_number(value: object, below: int) -> bool:
-    """Tell whether a JSON value is an integer from 0 up to, not including, `below`."""
-    return type(value) is int and 0 <= value < below
+def decompress(
+    frame: bytes, max_bytes: int, context: zstandard.ZstdDecompressor | None = None
+) -> bytes | Flaw:
+    """Decompress one zstandard frame to at most `max_bytes`.
 
-
-def decompress(frame: bytes, max_bytes: int) -> bytes | Flaw:
-    """Decompress one zstandard frame to at most `max_bytes`."""
+    Args:
+        context: one made before, to be used again by the same thread; making one takes longer
+            than a small frame.
+    """
     try:
         stated_bytes = zstandard.frame_content_size(frame)
         if stated_bytes > max_bytes:
             return Flaw(f"would decompress to {stated_bytes} bytes, over the limit of {max_bytes}")
         if stated_bytes >= 0:
-            return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+            context = context or zstandard.ZstdDecompressor()
+            return context.decompress(frame, allow_extra_data=False)
         return _decompress_unstated(frame, max_bytes)
     except zstandard.ZstdError as error:
         return Flaw(f"is no valid zstandard frame ({error})")

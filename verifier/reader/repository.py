@@ -1,13 +1,15 @@
 """A restic repository, version 1 or 2, opened without restic and without a lock.
 
 Damage comes back as a value in place of what was asked for; an error says that we could not look
-at all. A repository that another process prunes meanwhile may look damaged: verify it at rest.
+at all. A repository that another process prunes meanwhile may look damaged: `Repository.refresh`
+tells that.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +20,12 @@ from verifier.core.snapshot import Snapshot, parse_snapshot
 from verifier.core.tree import Node
 from verifier.reader.damage import MISNAMED, Damage, Flaw, locate
 from verifier.reader.index import Index, Packed, merge, parse_index
+from verifier.reader.kept import Kept
 from verifier.reader.keys import MAX_KEY_FILE_BYTES, KeyFile, open_key, parse_key_file
-from verifier.reader.pack import Blob, open_blob, readable_length
+from verifier.reader.pack import Blob, BlobReader, readable_length
 from verifier.reader.plain import MAX_DOCUMENT_BYTES, is_id, parse_document
 from verifier.reader.seal import OVERHEAD_BYTES, Keys, unseal
-from verifier.reader.storage import Folder, file_id, pack_name
+from verifier.reader.storage import Folder, Storage, file_id, pack_name
 from verifier.reader.tree import parse_tree
 from verifier.reader.walk import walk
 
@@ -45,9 +48,13 @@ class Repository:
     Index and snapshots are read when they are first asked for, and once.
     """
 
-    def __init__(self, storage: Folder, keys: Keys) -> None:
+    def __init__(self, storage: Storage, keys: Keys) -> None:
         self.storage = storage
         self.keys = keys
+        self._own = threading.local()
+        self._kept = Kept()
+        self._names: dict[str, frozenset[str]] = {}
+        self._asked: set[str] = set()
 
     @cached_property
     def config(self) -> Config | Damage:
@@ -74,12 +81,36 @@ class Repository:
         config = (self.config,) if isinstance(self.config, Damage) else ()
         return (*config, *self._key_damages(), *self._index[1], *self._snapshots[1])
 
+    def refresh(self) -> bool:
+        """Forget index and snapshots where a file that was read of them is gone since.
+
+        Who prunes takes these away before the packs: what an index of before makes lost need not
+        be.
+
+        Returns:
+            Whether it was so, and they are read anew when they are next asked for.
+        """
+        changed = any(names - set(self.storage.list(kind)) for kind, names in self._names.items())
+        if changed:
+            self._names = {}
+            for name in ("_index", "_snapshots"):
+                self.__dict__.pop(name, None)
+        return changed
+
     def blobs(self) -> Iterator[Blob]:
         """Yield every copy of every blob that the index lists, by ID."""
         return iter(self.index)
 
     def blob(self, blob_id: str) -> bytes | Damage:
         """Return a blob's content from the first copy that is sound."""
+        content = self._first_sound(blob_id)
+        if isinstance(content, Damage) and content.file not in self._asked:
+            # Once a file: where much is lost, the question is not asked of every blob.
+            self._asked.add(content.file)
+            content = self._first_sound(blob_id) if self.refresh() else content
+        return content
+
+    def _first_sound(self, blob_id: str) -> bytes | Damage:
         content: bytes | Damage = Damage("index", 0, blob_id, "lists no such blob")
         for copy in self.index.find(blob_id):
             content = self.read(copy)
@@ -94,13 +125,24 @@ class Repository:
         if readable_length(copy):
             content = self.storage.read(name, copy.offset, copy.length)
         if isinstance(content, bytes):
-            content = open_blob(content, copy, self.keys)
+            content = self._blobs.open(content, copy)
         if isinstance(content, Flaw):
             return locate(content, name, offset=copy.offset, blob=copy.id)
         return content
 
+    @property
+    def _blobs(self) -> BlobReader:
+        # Each host of a drill has its thread, and a reader is for one alone.
+        if not hasattr(self._own, "blobs"):
+            self._own.blobs = BlobReader(self.keys)
+        reader: BlobReader = self._own.blobs
+        return reader
+
     def tree(self, tree_id: str) -> tuple[Node, ...] | Damage:
         """Return a tree's nodes, in stored order."""
+        kept = self._kept.get(tree_id)
+        if kept is not None:
+            return kept
         content = self.blob(tree_id)
         if isinstance(content, Damage):
             return content
@@ -108,7 +150,17 @@ class Repository:
         if isinstance(nodes, Flaw):
             copy = self.index.find(tree_id)[0]
             return locate(nodes, pack_name(copy.pack), offset=copy.offset, blob=tree_id)
+        self._kept.keep(tree_id, nodes)
         return nodes
+
+    def plain_lengths(self, content: Sequence[str]) -> list[int] | None:
+        """Return the lengths in bytes of the pieces that a file's blobs hold, in order.
+
+        None where a blob is listed by no index: the file cannot be restored then.
+        """
+        size_bytes = self.index.size_bytes
+        lengths = [length for blob_id in content if (length := size_bytes(blob_id)) is not None]
+        return lengths if len(lengths) == len(content) else None
 
     def walk(self, snapshot: Snapshot) -> Iterator[tuple[str, Node | Damage]]:
         """Yield every path with its node, and every damage in its place; see `walk`."""
@@ -128,12 +180,14 @@ class Repository:
 
     @cached_property
     def _index(self) -> tuple[Index, tuple[Damage, ...]]:
+        # Snapshots first: one that came after the index was read needs blobs that it does not list.
+        _ = self._snapshots
         damages: list[Damage] = []
         return merge(self._packed(damages)), tuple(damages)
 
     def _packed(self, damages: list[Damage]) -> Iterator[Packed]:
         # A generator, so that one index file at a time is held as Python objects.
-        for name in self.storage.list("index"):
+        for name in self._listed("index"):
             message = self._message(name)
             packed = message if isinstance(message, Flaw) else parse_index(message)
             if isinstance(packed, Flaw):
@@ -143,10 +197,15 @@ class Repository:
 
     @cached_property
     def _snapshots(self) -> tuple[tuple[Snapshot, ...], tuple[Damage, ...]]:
-        found = [(name, self._snapshot(name)) for name in self.storage.list("snapshots")]
+        found = [(name, self._snapshot(name)) for name in self._listed("snapshots")]
         whole = [snapshot for _, snapshot in found if isinstance(snapshot, Snapshot)]
         whole.sort(key=lambda snapshot: (snapshot.taken_at, snapshot.id))
         return tuple(whole), tuple(locate(f, name) for name, f in found if isinstance(f, Flaw))
+
+    def _listed(self, kind: str) -> tuple[str, ...]:
+        names = tuple(self.storage.list(kind))
+        self._names[kind] = frozenset(names)
+        return names
 
     def _snapshot(self, name: str) -> Snapshot | Flaw:
         document = self._document(name)
@@ -168,26 +227,26 @@ def _named_right(name: str, stored: bytes) -> bool:
     return hashlib.sha256(stored).hexdigest() == file_id(name)
 
 
-def _read_key_file(storage: Folder, name: str) -> KeyFile | Flaw:
+def _read_key_file(storage: Storage, name: str) -> KeyFile | Flaw:
     stored = storage.read_whole(name, MAX_KEY_FILE_BYTES)
     if isinstance(stored, Flaw):
         return stored
     return parse_key_file(stored) if _named_right(name, stored) else MISNAMED
 
 
-def open_repository(location: Path, password: str) -> Repository:
-    """Open the repository in a local folder.
+def open_repository(location: Storage | Path, password: str) -> Repository:
+    """Open the repository in a storage, or in a local folder.
 
     Raises:
         NoKeyOpens: every key file is sound, and none opens with that password.
         RepositoryUnreadable: there is no repository, its key files are damaged, or we may not
             read them.
     """
-    storage = Folder(location)
+    storage = Folder(location) if isinstance(location, Path) else location
     names = tuple(storage.list("keys"))
     if not names:
         raise RepositoryUnreadable(
-            str(location), "holds no restic repository", "check the location of the repository"
+            storage.location, "holds no restic repository", "check the location of the repository"
         )
     damages: list[Damage] = []
     for name in names[:MAX_KEYS_TRIED]:
@@ -199,10 +258,10 @@ def open_repository(location: Path, password: str) -> Repository:
             damages.append(locate(file, name))
     if damages:
         raise RepositoryUnreadable(
-            f"{location}/{damages[0].file}",
+            f"{storage.location}/{damages[0].file}",
             f"{damages[0].what}, and no other key file opens",
             "bring this key file back from a copy of the repository",
         )
     raise NoKeyOpens(
-        str(location), "no key file opens with this password", "check the repository's password"
+        storage.location, "no key file opens with this password", "check the repository's password"
     )

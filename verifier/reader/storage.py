@@ -1,4 +1,4 @@
-"""The files of a repository in a local folder, opened for reading only.
+"""The files of a repository, opened for reading only: what a storage answers, and the local one.
 
 What is not there, or what the disk cannot read back, is a flaw; what we are not allowed to open is
 an error, for nothing is then known about it.
@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from verifier.core.errors import RepositoryUnreadable
 from verifier.reader.damage import Flaw
@@ -32,22 +33,69 @@ def file_id(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+class Storage(Protocol):
+    """Where a repository's files lie. Read-only, picklable, and usable in many processes at once.
+
+    Names are relative to the repository: `config`, `index/…`, `data/3f/3f…`. Every method raises
+    `RepositoryUnreadable` where we could not look.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where it is, as a person would write it, without secrets."""
+
+    def list(self, kind: str) -> Iterator[str]:
+        """Yield the names of one kind of files (`data`, `index`, `keys`, `snapshots`, `locks`).
+
+        In order. Files whose name is no ID are passed over, as restic does: a writer's temporary
+        files.
+        """
+
+    def sizes(self, kind: str) -> Iterator[tuple[str, int]]:
+        """Yield the same names with their sizes in bytes, from listings where these tell.
+
+        What is no regular file has no size and is left out.
+        """
+
+    def size(self, name: str) -> int | Flaw:
+        """Return a file's size in bytes."""
+
+    def read_whole(self, name: str, max_bytes: int) -> bytes | Flaw:
+        """Read a whole file of at most `max_bytes`."""
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes | Flaw:
+        """Read a file, or a part of it; what the file's end cuts short comes back short."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A repository's folder, as restic's local and sftp backends lay it out."""
+    """A repository's folder on this machine, as restic's local and sftp backends lay it out.
+
+    Not by way of fsspec, as the remote ones: its local file system would wait for ever at a named
+    pipe in place of a pack, and does not tell a bad sector from a missing right.
+    """
 
     root: Path
 
-    def list(self, kind: str) -> Iterator[str]:
-        """Yield the names of one kind of files (`data`, `index`, `keys`, `snapshots`) in order.
+    @property
+    def location(self) -> str:
+        """The folder's path."""
+        return str(self.root)
 
-        Files whose name is no ID are passed over, as restic does: a writer's temporary files.
-        """
+    def list(self, kind: str) -> Iterator[str]:
+        """Yield the names of one kind of files in order; see `Storage`."""
         folders = [kind]
         if kind == "data":
             folders = [f"{kind}/{part}" for part in sorted(self._names(kind)) if len(part) == 2]
         for folder in folders:
             yield from (f"{folder}/{name}" for name in sorted(filter(is_id, self._names(folder))))
+
+    def sizes(self, kind: str) -> Iterator[tuple[str, int]]:
+        """Yield the same names with their sizes in bytes; see `Storage`."""
+        for name in self.list(kind):
+            size_bytes = self.size(name)
+            if isinstance(size_bytes, int):
+                yield name, size_bytes
 
     def size(self, name: str) -> int | Flaw:
         """Return a file's size in bytes."""

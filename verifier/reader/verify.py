@@ -4,13 +4,15 @@ lies there that no snapshot needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import islice
 
 from verifier.core.snapshot import Snapshot
-from verifier.reader.contents import check_packs
+from verifier.reader.contents import Wound, check_packs
 from verifier.reader.damage import Damage
+from verifier.reader.marks import Marks
 from verifier.reader.pack import Blob
 from verifier.reader.repository import Repository
 from verifier.reader.storage import file_id
@@ -59,22 +61,90 @@ def verify(
         read_data: also read every pack from end to end.
         executor: for reading packs in parallel.
     """
-    checks = tuple(check_packs(repository, executor, read_data=read_data))
-    wounds = [wound for check in checks for wound in check.wounds]
-    damages = dict.fromkeys([*repository.damages(), *(damage for damage, _ in wounds)])
-    survey = _Survey(repository, _lost_blobs(repository, wounds))
-    lost, listed_all = _list_lost(repository, survey)
-    damages.update(dict.fromkeys(survey.found))
+    pack_count = blob_count = read_bytes = 0
+    wounds: list[Wound] = []
+    for check in check_packs(repository, executor, read_data=read_data):
+        pack_count += 1
+        blob_count += check.blob_count
+        read_bytes += check.read_bytes
+        wounds += check.wounds
+    wounds.sort(key=lambda wound: (wound[0].file, wound[0].offset))
+    seen = losses(repository, lost_blobs(repository, wounds), repository.snapshots())
+    damages = [*repository.damages(), *(damage for damage, _ in wounds), *seen.damages]
     return VerifyResult(
         snapshot_count=len(repository.snapshots()),
+        tree_count=seen.tree_count,
+        pack_count=pack_count,
+        blob_count=blob_count,
+        read_bytes=read_bytes,
+        damages=tuple(dict.fromkeys(damages)),
+        lost={**_unreadable_snapshots(repository), **seen.lost},
+        listed_all=seen.listed_all,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What some snapshots lose.
+
+    Attributes:
+        lost: what each damage takes, in order of snapshots; what takes nothing is not in it.
+        damages: met on the way: trees that cannot be read, blobs that no index lists.
+        tree_count: trees that were read, each once however many snapshots share it.
+        listed_all: whether `lost` is complete, or ended at `MAX_LISTED`.
+    """
+
+    lost: Mapping[Damage, tuple[LostFile, ...]]
+    damages: tuple[Damage, ...]
+    tree_count: int
+    listed_all: bool
+
+
+def losses(
+    repository: Repository, lost: Mapping[str, tuple[Damage, ...]], snapshots: Iterable[Snapshot]
+) -> Losses:
+    """List the files of some snapshots that cannot be restored.
+
+    Every tree of these snapshots is read, and every blob they need is looked up in the index.
+
+    Args:
+        lost: blob ID -> the damages that take it; see `lost_blobs`.
+    """
+    survey = _Survey(repository, dict(lost))
+    every = ((s.id, *loss) for s in snapshots for loss in _losses(repository, survey, s))
+    listed: dict[Damage, list[LostFile]] = {}
+    for snapshot, damage, path in islice(every, MAX_LISTED):
+        listed.setdefault(damage, []).append(LostFile(snapshot, path))
+    listed_all = next(every, None) is None
+    return Losses(
+        lost={damage: tuple(files) for damage, files in listed.items()},
+        damages=tuple(dict.fromkeys(survey.found)),
         tree_count=len(survey.answers),
-        pack_count=len(checks),
-        blob_count=sum(check.blob_count for check in checks),
-        read_bytes=sum(check.read_bytes for check in checks),
-        damages=tuple(damages),
-        lost=lost,
         listed_all=listed_all,
     )
+
+
+def lost_blobs(repository: Repository, wounds: Iterable[Wound]) -> dict[str, tuple[Damage, ...]]:
+    """Return blob ID -> damages for the blobs of which every copy is damaged.
+
+    Args:
+        wounds: of all packs that were checked. A copy in a pack that was not counts as sound.
+    """
+    # Each wound names a blob once for every copy it takes.
+    taken: dict[str, list[Damage]] = {}
+    for damage, blob_ids in wounds:
+        for blob_id in blob_ids:
+            taken.setdefault(blob_id, []).append(damage)
+    return {
+        blob_id: tuple(dict.fromkeys(damages))
+        for blob_id, damages in taken.items()
+        if len(damages) >= len(repository.index.find(blob_id))
+    }
+
+
+def _unreadable_snapshots(repository: Repository) -> dict[Damage, tuple[LostFile, ...]]:
+    damages = (d for d in repository.damages() if d.file.startswith("snapshots/"))
+    return {damage: (LostFile(file_id(damage.file), "/"),) for damage in damages}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +165,20 @@ class Unreachable:
 
 def unreachable(repository: Repository) -> Unreachable:
     """Find the blobs in the index that no snapshot reaches, and the packs that no index lists."""
-    reached: set[str] = set()
+    reached, read = Marks(repository.index), Marks(repository.index)
     damages: list[Damage] = []
 
-    def combine(tree_id: str, nodes: Nodes | Damage, _: Mapping[str, None]) -> None:
-        reached.add(tree_id)
+    def combine(tree_id: str, nodes: Nodes | Damage, _: Mapping[str, bool]) -> bool:
+        reached[tree_id] = True
         if isinstance(nodes, Damage):
             damages.append(nodes)
         else:
-            reached.update(blob_id for node in nodes for blob_id in node.content)
+            for blob_id in (blob_id for node in nodes for blob_id in node.content):
+                reached[blob_id] = True
+        return True
 
-    answers: dict[str, None] = {}
     for snapshot in repository.snapshots():
-        fold(repository.tree, snapshot.tree, combine, answers)
+        fold(repository.tree, snapshot.tree, combine, read)
     listed = set(repository.index.packs)
     packs = (file_id(name) for name in repository.storage.list("data"))
     return Unreachable(
@@ -124,7 +195,7 @@ class _Survey:
         self.repository = repository
         self.lost = lost
         self.found: list[Damage] = []
-        self.answers: dict[str, bool] = {}
+        self.answers = Marks(repository.index)
         # What a damaged index file listed is missed as blobs that no index lists.
         index = (d for d in repository.damages() if d.file.startswith("index/"))
         self._damaged_index = tuple(index)
@@ -156,38 +227,6 @@ class _Survey:
         unlisted = blob_id not in self.repository.index
         self.lost[blob_id] = (self._damaged_index if unlisted else ()) or (damage,)
         self.found += self.lost[blob_id]
-
-
-def _lost_blobs(
-    repository: Repository, wounds: list[tuple[Damage, tuple[str, ...]]]
-) -> dict[str, tuple[Damage, ...]]:
-    # A blob is lost when every one of its copies is.
-    taken: dict[str, list[Damage]] = {}
-    for damage, blob_ids in wounds:
-        for blob_id in blob_ids:
-            taken.setdefault(blob_id, []).append(damage)
-    return {
-        blob_id: tuple(damages)
-        for blob_id, damages in taken.items()
-        if len(damages) >= len(repository.index.find(blob_id))
-    }
-
-
-def _list_lost(
-    repository: Repository, survey: _Survey
-) -> tuple[dict[Damage, tuple[LostFile, ...]], bool]:
-    lost: dict[Damage, list[LostFile]] = {}
-    count = 0
-    for damage in repository.damages():
-        if damage.file.startswith("snapshots/"):
-            lost[damage] = [LostFile(file_id(damage.file), "/")]
-    for snapshot in repository.snapshots():
-        for damage, path in _losses(repository, survey, snapshot):
-            if count == MAX_LISTED:
-                return {damage: tuple(files) for damage, files in lost.items()}, False
-            lost.setdefault(damage, []).append(LostFile(snapshot.id, path))
-            count += 1
-    return {damage: tuple(files) for damage, files in lost.items()}, True
 
 
 def _losses(

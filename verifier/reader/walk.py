@@ -5,7 +5,7 @@ Both take a function that reads a tree, and both end on trees that no honest wri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TypeVar
 
 from verifier.core.tree import Node
@@ -49,7 +49,7 @@ def walk(read_tree: ReadTree, root: str) -> Iterator[tuple[str, Node | Damage]]:
 
 
 def fold(
-    read_tree: ReadTree, root: str, combine: Combine[Answer], answers: dict[str, Answer]
+    read_tree: ReadTree, root: str, combine: Combine[Answer], answers: MutableMapping[str, Answer]
 ) -> Answer:
     """Answer for the tree `root`, and remember in `answers` what was found for each tree below.
 

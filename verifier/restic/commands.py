@@ -135,10 +135,20 @@ def restore(
     target: str,
     *,
     include: Sequence[str] = (),
+    sparse: bool = False,
     lock: bool = False,
 ) -> Command:
-    """Ask restic to restore a snapshot, or the included paths of it, below the target folder."""
-    wanted = (f"--include={_literal(path)}" for path in include)
+    """Ask restic to restore a snapshot, or the included paths of it, below the target folder.
+
+    Args:
+        include: absolute paths in the snapshot's tree, whatever letters and bytes they hold. A
+            directory comes with everything beneath it.
+        sparse: leave runs of zeros out of the files (restic 0.15+).
+    """
+    wanted = (
+        *(("--sparse",) if sparse else ()),
+        *(f"--include={_literal(path)}" for path in include),
+    )
     return _call(
         restic,
         access,

@@ -13,8 +13,10 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from verifier.core.finding import KINDS
-from verifier.monitor.render.envelope import Drill, Envelope, FindingRecord, Plan, PlanGroup
+from verifier.monitor.render.audit import audit_tables
+from verifier.monitor.render.drill import Table, drill_tables
+from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
+from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.lives import held_by
 from verifier.monitor.render.story import tell
 from verifier.monitor.render.summary import (
@@ -63,9 +65,20 @@ def page(envelope: Mapping[str, object]) -> str:
         "story": tell(report["timeline"]) if "timeline" in report else None,
         "plan": tuple(_plan_groups(report["plan"])) if "plan" in report else None,
         "surprises": surprises(report["plan"]) if "plan" in report else (),
-        "seen": _kinds_seen(report["drill"]) if "drill" in report else (),
+        "tables": tuple(_tables(report)),
+        "limit": LIMIT,
+        "bars": ledger_bars(report["ledger"]) if "ledger" in report else None,
     }
     return _environment().get_template("page.html.j2").render(values)
+
+
+def _tables(report: Envelope) -> Iterator[Table]:
+    if "drill" in report:
+        yield from drill_tables(report["drill"])
+    if "audit" in report:
+        yield from audit_tables(report["audit"])
+    if "ledger" in report:
+        yield from ledger_tables(report["ledger"])
 
 
 @cache
@@ -172,18 +185,3 @@ def _plan_rows(group: PlanGroup) -> list[_PlanRow]:
     remove = [_PlanRow(s["id"], s["time"], "", "none", keep=False) for s in group["remove"]]
     # By instant and not by text: offsets may differ.
     return sorted(keep + remove, key=lambda row: datetime.fromisoformat(row.time), reverse=True)
-
-
-def _kinds_seen(drill: Drill) -> tuple[str, ...]:
-    """Return the kinds that any host counted, the worst first, `identical` at the front."""
-    seen = {kind for host in drill["hosts"] for kind, n in host["counts"].items() if n}
-    return tuple(
-        sorted(
-            seen,
-            key=lambda kind: (
-                kind != "identical",
-                -KINDS[kind].severity.rank if kind in KINDS else 0,
-                kind,
-            ),
-        )
-    )

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier.core.finding import KINDS, Verdict
-from verifier.monitor.render.envelope import Drill, Envelope, FindingRecord, Plan, Timeline
-from verifier.monitor.render.wording import count, number, size
+from verifier.monitor.render.audit import audit_headline
+from verifier.monitor.render.drill import drill_headline
+from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
+from verifier.monitor.render.ledger import ledger_headline
+from verifier.monitor.render.wording import count, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,11 @@ def headline(envelope: Envelope) -> str:
     if "plan" in envelope:
         return _plan_headline(envelope["plan"])
     if "drill" in envelope:
-        return _drill_headline(envelope["drill"])
+        return drill_headline(envelope["drill"])
+    if "audit" in envelope:
+        return audit_headline(envelope["audit"])
+    if "ledger" in envelope:
+        return ledger_headline(envelope["ledger"])
     return coverage_sentence(envelope)
 
 
@@ -141,11 +148,3 @@ def _plan_headline(plan: Plan) -> str:
     if plan.get("refused"):
         return f"forget refuses and removes none of {held}, {by}"
     return f"keeps {number(keep)} and removes {number(remove)} of {held}, {by}"
-
-
-def _drill_headline(drill: Drill) -> str:
-    hosts = drill["hosts"]
-    files = count(sum(host["files"] for host in hosts), "file")
-    content = size(sum(host["bytes"] for host in hosts))
-    same = sum(host["counts"].get("identical", 0) for host in hosts)
-    return f"{count(len(hosts), 'host')}, {files} ({content}) compared, {number(same)} identical"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
+from verifier.monitor.render.audit import audit_tables
+from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import (
-    Drill,
-    DrillHost,
     Envelope,
     FindingRecord,
     GroupRecord,
@@ -15,8 +15,10 @@ from verifier.monitor.render.envelope import (
     Plan,
     PlanGroup,
     Releases,
+    RenderedFile,
     Timeline,
 )
+from verifier.monitor.render.ledger import LIMIT, ledger_tables
 from verifier.monitor.render.summary import (
     agreement_sentence,
     by_kind,
@@ -32,7 +34,6 @@ from verifier.monitor.render.wording import (
     moment,
     number,
     printable,
-    size,
     span,
 )
 
@@ -48,10 +49,14 @@ _COLOURS = {"OK": "32", "WARNING": "33", "CRITICAL": "31", "UNKNOWN": "35"}
 def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
     """Return the report for a person at a terminal: lines of text, the verdict in the first one.
 
+    Rendered files are the exception: they stand for themselves.
+
     Args:
         colour: paint verdict and severities with terminal codes.
     """
     report = cast(Envelope, envelope)
+    if "files" in report:
+        return _files(report["files"])
     lines = [f"{report['verdict']}: {printable(verdict_line(report))}"]
     if "error" in report and report["error"]["remedy"]:
         lines.append(f"  {printable(report['error']['remedy'])}")
@@ -60,7 +65,11 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
     if "plan" in report:
         lines += _plan(report["plan"])
     if "drill" in report:
-        lines += _drill(report["drill"])
+        lines += _tables(drill_tables(report["drill"]))
+    if "audit" in report:
+        lines += _tables(audit_tables(report["audit"]))
+    if "ledger" in report:
+        lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
     lines += _findings(report)
@@ -172,28 +181,23 @@ def _plan_group(group: PlanGroup) -> list[str]:
     ]
 
 
-def _drill(drill: Drill) -> list[str]:
-    rows = [("host", "snapshot", "taken", "files", "content", "seen")]
-    rows += [_drill_host(host) for host in drill["hosts"][:LISTED]]
-    table = _columns(rows, right=frozenset({3, 4})) + _more(len(drill["hosts"]))
-    return ["", "Hosts", *_indented(table)]
+def _tables(tables: Iterable[Table]) -> list[str]:
+    lines: list[str] = []
+    for table in tables:
+        shown = _columns(table.rows[: LISTED + 1], right=table.right)
+        lines += ["", table.title, *_indented(shown + _more(len(table.rows) - 1))]
+    return lines
+
+
+def _files(files: Sequence[RenderedFile]) -> str:
+    if len(files) == 1:
+        return files[0]["text"]
+    return "\n".join(f"# ==> {file['path']} ({file['mode']})\n{file['text']}" for file in files)
 
 
 def _releases(releases: Releases) -> list[str]:
     rows = [(r["version"], printable(r["path"] or "not stored")) for r in releases["releases"]]
     return ["", *_indented(_columns(rows))] if rows else []
-
-
-def _drill_host(host: DrillHost) -> tuple[str, str, str, str, str, str]:
-    seen = ", ".join(f"{kind} {number(n)}" for kind, n in sorted(host["counts"].items()) if n)
-    return (
-        printable(host["host"]),
-        printable((host["snapshot"] or "none")[:8]),
-        printable(moment(host["taken"])) if host["taken"] else "",
-        number(host["files"]),
-        size(host["bytes"]),
-        printable(seen),
-    )
 
 
 def _findings(report: Envelope) -> list[str]:

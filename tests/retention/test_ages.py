@@ -1,0 +1,38 @@
+"""A host that is late, stopped, empty or unknown is told; one that is on time is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from verifier.core.snapshot import Snapshot
+from verifier.retention.ages import check_ages, host_ages
+
+NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+def kinds(*hours: float, hosts: tuple[str, ...] = ("web1",), name: str = "web1") -> dict[str, str]:
+    snapshots = [Snapshot(f"{h}", NOW - timedelta(hours=h), name, ("/srv",)) for h in hours]
+    ages = host_ages(snapshots, now=NOW, hosts=hosts)
+    found = check_ages(ages, warn_age=timedelta(hours=24), alarm_age=timedelta(hours=28))
+    return {finding.subject: finding.kind for finding in found}
+
+
+@pytest.mark.parametrize(
+    ("hours", "kind"), [(0, None), (24, None), (24.1, "late"), (28, "late"), (28.1, "stopped")]
+)
+def test_age_of_the_newest_decides(hours: float, kind: str | None) -> None:
+    assert ({"web1": kind} if kind else {}) == kinds(hours, 100, 200)
+
+
+def test_future_snapshot_hides_no_stopped_host() -> None:
+    assert {"web1": "stopped"} == kinds(-5, 100)
+
+
+def test_expected_host_without_a_snapshot_is_empty() -> None:
+    assert {"db1": "empty"} == kinds(1, hosts=("web1", "db1"))
+
+
+def test_host_that_nobody_expects_is_frozen() -> None:
+    assert {"old": "frozen-group", "web1": "empty"} == kinds(1, name="old")

@@ -1,0 +1,137 @@
+"""The password that opens a repository, found as restic finds it: by command, file or variable.
+
+What a configuration names goes before the environment, as `Access` has it. Never printed, never
+put among a command's arguments. Source: restic's documentation, "Environment Variables", and the
+answers of restic 0.14.0 and 0.19.1 to odd commands and files.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from verifier.core.errors import CannotVerify, ToolMissing, UsageError
+from verifier.core.host import Command, Host
+
+COMMAND_LIMIT_S = 300.0
+"""How long a password command may take: it may ask a key server, or a person."""
+
+
+class Settings(Protocol):
+    """What names a password: `restic.commands.Access`, or the configuration's `[repository]`."""
+
+    @property
+    def password_file(self) -> str | None:
+        """A file that holds it."""
+        ...
+
+    @property
+    def password_command(self) -> str | None:
+        """A command that prints it."""
+        ...
+
+
+def repository_password(
+    settings: Settings | None, environ: Mapping[str, str], host: Host, *, prefix: str = "RESTIC_"
+) -> str:
+    """Return a repository's password.
+
+    Args:
+        settings: what the configuration says; none, or one that names nothing, leaves it to
+            restic's environment.
+        host: this machine, where a password command runs.
+        prefix: `RESTIC_FROM_` for the repository that `copy` reads.
+
+    Raises:
+        UsageError: no password is named, or two are.
+        CannotVerify: the file cannot be read, the command fails, or what they say is empty.
+    """
+    file = settings.password_file if settings else None
+    command = settings.password_command if settings else None
+    password = None
+    if not file and not command:
+        file = environ.get(f"{prefix}PASSWORD_FILE")
+        command = environ.get(f"{prefix}PASSWORD_COMMAND")
+        password = environ.get(f"{prefix}PASSWORD")
+    if file and command:
+        message = f"both {file} and a password command are to give the password"
+        raise UsageError("password", message, "name one of the two, as restic wants it")
+    if command:
+        return _from_command(command, host)
+    if file:
+        return _from_file(file)
+    if not password:
+        remedy = (
+            "set repository.password-file in the configuration, or "
+            f"{prefix}PASSWORD_FILE, {prefix}PASSWORD_COMMAND or {prefix}PASSWORD"
+        )
+        raise UsageError("password", "nothing says what opens the repository", remedy)
+    return password
+
+
+def split_command(text: str) -> tuple[str, ...]:
+    """Split a password command as restic does, which is not as a shell does.
+
+    A quote ends the word before it; a backslash keeps the next quote from counting, stays where it
+    stands between quotes, and separates words elsewhere; empty words are dropped.
+
+    Raises:
+        UsageError: it names no program, or a quote is left open.
+    """
+    words, word, quote, previous = [], "", "", ""
+    for letter in text:
+        if previous != "\\" and letter in (quote or "\"'"):
+            words.append(word)
+            word, quote = "", "" if quote else letter
+            continue
+        previous = letter
+        if not quote and (letter == "\\" or letter.isspace()):
+            words.append(word)
+            word = ""
+        else:
+            word += letter
+    found = tuple(filter(None, (*words, word)))
+    if quote or not found:
+        message = "has a quote that is not closed" if quote else "names no program"
+        raise UsageError("password command", message, "correct it; restic would refuse it too")
+    return found
+
+
+def _from_command(text: str, host: Host) -> str:
+    # What it says on standard error may be the password too, so that is not repeated.
+    remedy = "run the command by hand; it must print the password and end with status 0"
+    command = Command(split_command(text))
+    try:
+        done = host.run(command, timeout_s=COMMAND_LIMIT_S)
+    except ToolMissing as error:
+        raise CannotVerify("password command", error.message, remedy) from error
+    if done.status:
+        raise CannotVerify("password command", f"ended with {done.status}", remedy)
+    return _told(done.stdout, "password command")
+
+
+def _from_file(file: str) -> str:
+    try:
+        stored = Path(file).read_bytes()
+    except OSError as error:
+        message = f"the password file cannot be read: {error.strerror}"
+        remedy = "see that it is there (is its disk mounted?) and that this user may read it"
+        raise CannotVerify(file, message, remedy) from error
+    return _told(stored, file)
+
+
+def _told(stored: bytes, subject: str) -> str:
+    encoding = "utf-8-sig"
+    if stored.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Windows PowerShell writes its files so, and restic reads them.
+        encoding = "utf-16"
+    try:
+        password = stored.decode(encoding, "surrogateescape").strip()
+    except UnicodeDecodeError as error:
+        message = "holds half a character of UTF-16"
+        raise CannotVerify(subject, message, "write the password there anew") from error
+    if not password:
+        raise CannotVerify(subject, "holds an empty password", "write the password there")
+    return password
