@@ -56,3 +56,39 @@ def test_files_come_and_go() -> None:
     counts = {len(list(Dataset(1).files("web1", "/srv", day))) for day in days}
 
     assert len(counts) > 1
+
+
+def test_include_paths_may_lie_inside_each_other(tmp_path: Path) -> None:
+    for number, paths in enumerate(
+        [("/srv", "/srv/www"), ("/srv/www", "/srv"), ("/", "/srv/mail")]
+    ):
+        walked, direct = tmp_path / f"walked{number}", tmp_path / f"direct{number}"
+        steps = Dataset(1)
+        for day in range(6):
+            steps.write(walked, "web1", paths, DAY + timedelta(days=day))
+        Dataset(1).write(direct, "web1", paths, DAY + timedelta(days=5))
+
+        assert listing(direct) == listing(walked)
+
+
+def test_other_include_paths_leave_nothing_of_the_old(tmp_path: Path) -> None:
+    changing, direct = tmp_path / "changing", tmp_path / "direct"
+    data = Dataset(1)
+    for number, paths in enumerate([("/srv/www",), ("/etc",), ("/srv",)]):
+        data.write(changing, "web1", paths, DAY + timedelta(days=number))
+    Dataset(1).write(direct, "web1", ("/srv",), DAY + timedelta(days=2))
+
+    assert listing(direct) == listing(changing)
+
+
+def test_times_are_set_on_the_root_and_below_and_nowhere_else(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "hidden").mkdir()
+    Dataset(1).write(root, "web1", ("/", "/.config/a"), DAY)
+
+    def is_noon(path: Path) -> bool:
+        return path.stat().st_mtime_ns % 86_400_000_000_000 == 43_200_000_000_000
+
+    assert all(map(is_noon, (root, *root.rglob("*"))))
+    assert not any(map(is_noon, root.parents))

@@ -8,14 +8,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from verifier.cli.compose_clock import Control, ask_control
 from verifier.cli.context import Context
 from verifier.cli.deviations import deviations, parse_day
 from verifier.cli.options import check_known, check_year, keep_options, parse_zone, whole_number
+from verifier.cli.output import put
 from verifier.cli.programs import find_program, find_restic, local_host
 from verifier.config.defaults import defaults
 from verifier.config.load import load
@@ -33,8 +35,11 @@ from verifier.simulate.timeline import Deviations, Source, plan_steps
 HOSTS_MAX = 10_000
 SEGMENTS_MAX = 64
 _PASSWORD = "simulated"  # noqa: S105 - of a repository that lives for one simulation
-_SEGMENTS_PER_CORE = {"model": 1, "decisions": 1, "cycle": 3}
+_SEGMENTS_PER_CORE = {"model": 1, "decisions": 1, "cycle": 3, "fleet": 1}
 """A decision is work for a core; a cycle mostly waits for restic's locks."""
+
+CONTROLLED = ("cycle", "fleet")
+"""The fidelities at which programs run that look at a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +47,23 @@ class Composition:
     """A simulation ready to run, and what the report says it is a function of.
 
     Attributes:
+        clock: whether the commands' clock can be controlled; only a cycle and a fleet ask.
         restic: the program; empty for the model.
         release: its release, or the one whose rules the model follows.
+        tell: takes a line for people.
     """
 
     simulation: Simulation
     config: Config
     fidelity: str
     host: LocalHost
+    clock: Control
     restic: str
     release: str
     segments: int
     inputs: dict[str, object]
     environ: dict[str, str]
+    tell: Callable[[str], object]
 
     @property
     def days(self) -> int:
@@ -69,8 +78,33 @@ class Composition:
             NoSpace, CannotVerify: the temporary folder does not hold the repositories.
         """
         with _work_folder() as folder:
+            if self.fidelity == "fleet":
+                with self._fleets(folder) as open_world:
+                    yield open_world
+                return
             is_cycle = self.fidelity == "cycle"
             yield self._open_cycle(folder) if is_cycle else self._open_decisions(folder)
+
+    def _fleets(self, folder: Path) -> AbstractContextManager[Open]:
+        from verifier.cli.compose_fleet import Fleets
+        from verifier.simulate.forge import make_repository
+        from verifier.simulate.worlds.cycle import Template
+
+        def make_template() -> Template:
+            make_repository(folder / "template", _PASSWORD, self.host, self.restic)
+            return Template(folder / "template", _PASSWORD)
+
+        fleets = Fleets(
+            self.simulation,
+            self.config,
+            self.host,
+            Path(self.restic),
+            self.environ,
+            self.clock,
+            self.inputs,
+            self.tell,
+        )
+        return fleets.worlds(folder, make_template)
 
     def _open_decisions(self, folder: Path) -> Open:
         from verifier.restic.binary import Restic
@@ -108,7 +142,7 @@ class Composition:
         rclone = None
         if offsite and offsite.method == "rclone-sync":
             rclone = find_program("rclone", self.environ, package="rclone")
-        programs = Programs(self.restic, rclone)
+        programs = Programs(self.restic, rclone, controlled=self.clock.is_controlled)
         make_repository(folder / "template", _PASSWORD, self.host, self.restic)
 
         template = Template(folder / "template", _PASSWORD)
@@ -191,11 +225,13 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
         if options.segments is not None
         else min(cores * _SEGMENTS_PER_CORE[options.fidelity], most)
     )
+    clock = ask_control(host) if options.fidelity in CONTROLLED else Control("not needed")
     return Composition(
         Simulation(steps, policy, rules, config.zone, group_by),
         config,
         options.fidelity,
         host,
+        clock,
         restic,
         release,
         segments,
@@ -213,9 +249,11 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
             "repository_key": "none"
             if options.fidelity == "model"
             else "low-cost test key (scrypt N=2)",
+            **({"clock": clock.told()} if options.fidelity in CONTROLLED else {}),
             **_told(deviating),
         },
         dict(context.environ),
+        lambda line: put(context.err, f"{line}\n"),
     )
 
 

@@ -7,9 +7,11 @@ import errno
 import io
 import platform
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 from verifier import __version__
@@ -29,6 +31,7 @@ from verifier.core.report import Coverage, Report, conclude
 
 EXIT_USAGE = 64
 EXIT_SIGNAL = 128
+_SCHEMA = "verifier.monitor.render.schema"
 
 Run = Callable[[argparse.Namespace, Context], Report]
 
@@ -47,8 +50,8 @@ def run_command(
     name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]
 ) -> int:
     """Run a command to its report and deliver that."""
-    from verifier.monitor.render.schema import problems
-
+    # Building the schema takes a tenth of a second, which most commands wait somewhere anyway.
+    threading.Thread(target=import_module, args=(_SCHEMA,), daemon=True).start()
     if options.report is not None:
         # Before the work, not after it: a long run must not end in a folder that cannot be made.
         with writing(options.report):
@@ -57,6 +60,8 @@ def run_command(
     report = run(options, Context(SystemClock(), environ, sys.stderr or io.StringIO()))
     assert report.kind == name, f"{name} ended in a report of {report.kind}"
     envelope = report.envelope()
+    from verifier.monitor.render.schema import problems
+
     wrong = problems(envelope)
     assert not wrong, f"the report breaks its own schema: {wrong[0]}"
     if options.report is not None:

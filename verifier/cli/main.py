@@ -21,6 +21,7 @@ from verifier.core.errors import Interrupted, UsageError
 
 COMMANDS = {
     "simulate": "run a timeline of backups and prove which snapshots survive",
+    "scenario": "run scenario files: a system, what goes wrong in it, and what must follow",
     "plan": "say what a policy would keep and remove, and why",
     "monthly": "drill a production repository: integrity, every host, rehearsal, copy, audit",
     "drill": "hold one host's snapshots against its live files, byte for byte, now",
@@ -28,6 +29,7 @@ COMMANDS = {
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
     "render": "print the units and scripts that production installs",
+    "clock": "run any command under a clock of your own",
     "toolchain": "provide further restic releases side by side",
 }
 """Command -> what it does, in a line; each is a module of this room."""

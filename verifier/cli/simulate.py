@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from verifier.simulate.simulation import Note, Result
     from verifier.simulate.timeline import Outcome
 
-FIDELITIES = ("model", "decisions", "cycle")
+FIDELITIES = ("model", "decisions", "cycle", "fleet")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=FIDELITIES,
         default="decisions",
         help="model: arithmetic alone; decisions (default): the real `restic forget` decides "
-        "every day; cycle: the production scripts run, every restic command real",
+        "every day; cycle: the production scripts run, every restic command real; fleet: they run "
+        "on machines of their own, in containers, over ssh",
     )
     add(
         "--config",
@@ -60,6 +61,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--segments",
         metavar="N",
         help="parts of the timeline that run side by side (default: by cores)",
+    )
+    add(
+        "--explore",
+        metavar="N",
+        help="search N random timelines of --days days and --hosts hosts for a broken promise",
     )
     add_keep_options(parser)
     wrong = parser.add_argument_group("what does not go as scheduled (each may be repeated)")
@@ -89,6 +95,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: Context) -> Report:
     """Simulate, and conclude."""
+    if options.explore is not None:
+        from verifier.cli.explore import explore
+
+        return explore(options, context)
     from verifier.cli.compose import compose_simulation
     from verifier.simulate.simulation import run_model, run_real
 
@@ -151,14 +161,16 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _end_in_the_past(composed: Composition, now: datetime) -> None:
     last_at = composed.simulation.steps[-1].forget_at
-    if last_at < now:
+    if last_at < now or composed.clock.is_controlled:
         return
     latest_start = (now - timedelta(days=composed.days + 1)).date()
+    is_cycle = composed.fidelity in {"cycle", "fleet"}
     raise UsageError(
         "--start",
         f"the last simulated day is {last_at.date()}, and real restic treats a snapshot dated "
-        "after now otherwise",
-        f"begin on {latest_start} or earlier, or use --fidelity model",
+        f"after now otherwise{f'; the clock is {composed.clock.told()}' if is_cycle else ''}",
+        f"begin on {latest_start} or earlier, or use --fidelity model"
+        f"{'' if is_cycle else ' or cycle'}",
     )
 
 
@@ -174,6 +186,19 @@ def _conclude(
     followed, tallies = result.followed, result.promises.tallies()
     findings = (*result.seams, *followed.findings())
     decisions = sum(tally.checked for tally in tallies[:1])
+    timeline = timeline_section(
+        composed.simulation,
+        result,
+        fidelity=options.fidelity,
+        days=composed.days,
+        with_steps=bool(options.json or options.report),
+        next_command=_next_command(options),
+    )
+    if options.fidelity in {"cycle", "fleet"} and not composed.clock.is_controlled:
+        timeline["notes"] = [
+            f"The clock is {composed.clock.told()}.",
+            *cast("list[str]", timeline["notes"]),
+        ]
     return conclude(
         "simulate",
         findings,
@@ -186,21 +211,12 @@ def _conclude(
             **summary_figures(followed, tallies),
             "wall_s": round((finished_at - started_at).total_seconds(), 2),
         },
-        sections={
-            "timeline": timeline_section(
-                composed.simulation,
-                result,
-                fidelity=options.fidelity,
-                days=composed.days,
-                with_steps=bool(options.json or options.report),
-                next_command=_next_command(options),
-            )
-        },
+        sections={"timeline": timeline},
     )
 
 
 def _next_command(options: argparse.Namespace) -> str:
-    above = {"model": "decisions", "decisions": "cycle"}.get(options.fidelity)
+    above = {"model": "decisions", "decisions": "cycle", "cycle": "fleet"}.get(options.fidelity)
     if above is None:
         return ""
     named = (("--days", options.days), ("--config", options.config), ("--restic", options.restic))

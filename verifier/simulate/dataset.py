@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-FILES_PER_FOLDER = 4
+FILES_PER_FOLDER = 2
 FOLDERS = ("", "mail", "mail/new", "www")
 _SIZES = (0, 300, 4_000, 20_000)
 _DAY_S = 86_400

@@ -173,7 +173,7 @@ def _root_tree(repository: Repository) -> str:
     roots = sorted(trees - below)
     if not roots:
         raise CannotVerify(
-            str(repository.storage.root),
+            repository.storage.location,
             "holds no tree that snapshots could be forged upon",
             "make the repository with make_repository",
         )

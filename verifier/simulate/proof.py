@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from verifier.core.decision import GroupDecision
+from verifier.core.decision import GroupDecision, GroupKey
 from verifier.core.snapshot import Snapshot
 from verifier.retention.checks import Tally
 from verifier.simulate.notes import notes
@@ -52,17 +52,34 @@ def survivors_section(groups: Sequence[GroupDecision]) -> list[dict[str, object]
 
 
 def group_section(
-    group: GroupDecision, history: History, bound: int | None, now: datetime
+    group: GroupDecision, groups: Mapping[GroupKey, History], bound: int | None, now: datetime
 ) -> dict[str, object]:
     """Return one group's figures: how many survive, the worst gap, the recovery point by age."""
+    history, gap = groups[group.key], _worst_gap(group.key, groups, now)
     return {
         "host": group.key.host,
         "paths": list(group.key.paths),
         "survivors": len(group.keep),
         "bound": bound,
-        "worst_gap_s": round(history.worst_gap.total_seconds()),
+        "worst_gap_s": None if gap is None else round(gap.total_seconds()),
         "recovery": recovery(group.keep, history.first_at, now),
     }
+
+
+def _worst_gap(
+    key: GroupKey, groups: Mapping[GroupKey, History], now: datetime
+) -> timedelta | None:
+    history = groups[key]
+    if history.last_at is None:
+        # Nobody expected a snapshot of it: that it is there is a finding, and its age is none.
+        return None
+    later = (
+        other.last_at for known, other in groups.items() if key.host and known.host == key.host
+    )
+    if any(at is not None and at > history.last_at for at in later):
+        # The host goes on in another group, with other paths: this one is over.
+        return history.worst_gap
+    return max(history.worst_gap, now - history.last_at)
 
 
 def recovery(
@@ -154,8 +171,7 @@ def timeline_section(
         "steps": [step_section(record) for record in followed.records] if with_steps else [],
         "survivors": survivors_section(survivors),
         "groups": [
-            group_section(group, followed.groups[group.key], result.promises.bound, now)
-            for group in survivors
+            group_section(group, followed.groups, result.promises.bound, now) for group in survivors
         ],
         "agreement": agreement,
         "invariants": invariants_section((*result.promises.tallies(), *_soundness(followed))),

@@ -15,11 +15,26 @@ while [ $# -gt 0 ]; do
 done
 host=${1#*@}
 host=${host%.simulated}
+
+# The simulated clock, where there is one, moves on to a host's turn, and when the last is over.
+turn_clock() {
+  if [ -e "$1/$host" ]; then
+    read -r turn <"$1/$host"
+    # shellcheck disable=SC2059 - the format is the eight bytes to write
+    printf "$turn" 1<>"$SIMULATION/clock/cycle"
+  fi
+}
+
 if [ -e "$SIMULATION/down/$host" ]; then
+  turn_clock "$SIMULATION/over"
   echo "ssh: connect to host $host: No route to host" >&2
   exit 255
 fi
 cd "$SIMULATION/hosts/$host" || exit 255
-exec env -i PATH="$PATH" HOME="$PWD" TZ="$TZ" RESTIC_PASSWORD="$sent" \
+turn_clock "$SIMULATION/turns"
+env -i PATH="$PATH" HOME="$PWD" TZ="$TZ" RESTIC_PASSWORD="$sent" \
   RESTIC_CACHE_DIR="$SIMULATION/cache/$host" SIMULATION="$SIMULATION" SIMULATED_HOST="$host" \
   "$PWD$2"
+status=$?
+turn_clock "$SIMULATION/over"
+exit $status

@@ -1,19 +1,16 @@
 """The world of the whole cycle: the production scripts run, and every restic command is real.
 
-Two things are put in their way, both first on PATH: an `ssh` that runs a host's script in that
-host's folder, and a `restic` that dates backups with the simulated time. Simulated days therefore
-end in the past: only snapshot times are controlled, not the clock.
+One thing is put in their way, first on PATH: an `ssh` that runs a host's script in that host's
+folder. The scripts, restic and all else that runs see the simulated time (`worlds/timing.py`).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -32,10 +29,10 @@ from verifier.simulate.dataset import Dataset
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
 from verifier.simulate.worlds.relocate import DOMAIN, ROOT, relocate, relocate_paths, restore_path
-from verifier.simulate.worlds.soundness import check_offsite, check_repository
+from verifier.simulate.worlds.soundness import Soundness, verify_all
 from verifier.simulate.worlds.stages import Stage, failures, parse_stages
+from verifier.simulate.worlds.timing import SHIMS, ControlledClock, DatedBackups, Timing
 
-_SHIMS = Path(__file__).parents[1] / "shims"
 _CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 _HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
@@ -45,10 +42,19 @@ CHECK_EVERY = 7
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The programs a cycle runs, by full path; rclone only where the off-site copy needs it."""
+    """The programs a cycle runs, by full path; rclone only where the off-site copy needs it.
+
+    Attributes:
+        controlled: they run under a clock of their own; otherwise backups alone are dated.
+    """
 
     restic: str
     rclone: str | None
+    controlled: bool = False
+
+    def timing(self) -> Timing:
+        """Return how these programs get to know the simulated time."""
+        return ControlledClock() if self.controlled else DatedBackups()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +93,20 @@ class CycleWorld:
         self._config = relocate(config, folder)
         self._password = template.password
         self._programs = programs
+        self._timing = programs.timing()
         self._host = host
         self._dataset = dataset
         self._model = model
         self._files: dict[str, Snapshot] = {}
+        offsite = self._config.offsite
+        self._soundness = Soundness(self._password, Path(offsite.target) if offsite else None)
         self._last = last
         self._ran = 0
         self._include = {table.name: table.include for table in config.hosts}
         self._install(template.folder)
 
     def _install(self, template: Path) -> None:
-        for name in ("bin", "keys", "time", "zone", "down", "cache", "hosts"):
+        for name in ("bin", "keys", "down", "cache", "hosts"):
             (self._folder / name).mkdir(parents=True)
         shutil.copytree(template, self._folder / "repository")
         shutil.copytree(template, self._folder / "offsite")
@@ -106,9 +115,8 @@ class CycleWorld:
         key.write_text(self._password)
         for name, file in render(self._config).items():
             _write_program(self._folder / name, file.text, file.mode)
-        for name in ("ssh", "restic"):
-            _write_program(self._folder / "bin" / name, (_SHIMS / f"{name}.sh").read_text(), 0o755)
-        (self._folder / "bin" / "real-restic").symlink_to(self._programs.restic)
+        _write_program(self._folder / "bin" / "ssh", (SHIMS / "ssh.sh").read_text(), 0o755)
+        self._timing.install(self._folder, self._programs.restic)
         if self._programs.rclone:
             (self._folder / "bin" / "rclone").symlink_to(self._programs.rclone)
 
@@ -133,7 +141,8 @@ class CycleWorld:
             self._prepare(snapshot)
             sending = (f"{self._folder}/bin/ssh", "-o", "SendEnv=RESTIC_PASSWORD")
             command = (*sending, f"restic@{snapshot.host}{DOMAIN}", _HOST_SCRIPT)
-            done = self._run(command, RESTIC_PASSWORD=self._password)
+            dated = self._timing.run_seed(snapshot, command)
+            done = self._run(dated, RESTIC_PASSWORD=self._password)
             if done.status != 0:
                 raise CannotVerify(
                     snapshot.id, f"cannot be made: {done.last_lines()}", "run with --segments 1"
@@ -174,7 +183,7 @@ class CycleWorld:
             groups,
             (*predicted.findings, *failed, *disagreements, *(unsound or ())),
             duration_s=round(done.duration_s, 3),
-            repository_bytes=_size_bytes(self._folder / "repository"),
+            repository_bytes=_size_bytes(f"{self._folder}/repository"),
             compared=len(groups),
             agreed=len(groups) - len(disagreements),
             sound=None if unsound is None else not unsound,
@@ -185,7 +194,9 @@ class CycleWorld:
             self._prepare(snapshot)
         for name in step.missed:
             (self._folder / "down" / name).touch()
-        done = self._run((f"{self._folder}/coordinator{_CYCLE_SCRIPT}",))
+        self._timing.begin(step, [table.name for table in self._config.hosts])
+        cycle = (f"{self._folder}/coordinator{_CYCLE_SCRIPT}",)
+        done = self._run(self._timing.run_cycle(cycle))
         for name in step.missed:
             (self._folder / "down" / name).unlink()
         return done
@@ -195,14 +206,9 @@ class CycleWorld:
         return step == self._last or self._ran % CHECK_EVERY == 0
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        name, at = snapshot.host, snapshot.taken_at
-        root = self._folder / "hosts" / name / "data"
-        self._dataset.write(root, name, snapshot.paths, at.date())
-        self._install_script(name, snapshot.paths)
-        offset = at.utcoffset()
-        assert offset is not None, "a snapshot's time carries its offset"
-        (self._folder / "time" / name).write_text(at.strftime("%Y-%m-%d %H:%M:%S\n"))
-        (self._folder / "zone" / name).write_bytes(_zone_file(offset))
+        root = self._folder / "hosts" / snapshot.host / "data"
+        self._dataset.write(root, snapshot.host, snapshot.paths, snapshot.taken_at.date())
+        self._install_script(snapshot.host, snapshot.paths)
 
     def _install_script(self, name: str, paths: tuple[str, ...]) -> None:
         # The path list stands in the host's script: another list is another script.
@@ -267,11 +273,10 @@ class CycleWorld:
         return tuple(groups), tuple(findings)
 
     def _check(self, step: Step) -> Iterator[Finding]:
-        day, offsite = step.at.date().isoformat(), self._config.offsite
-        repository = self._open()
-        yield from check_repository(repository, day, pruned=self._config.retention.prune)
-        if offsite is not None:
-            yield from check_offsite(repository, Path(offsite.target), self._password, day)
+        day, pruned = step.at.date().isoformat(), self._config.retention.prune
+        yield from self._soundness.check(self._open(), day, pruned=pruned)
+        if step == self._last:
+            yield from verify_all(self._open(), day)
 
 
 def _identity(snapshot: Snapshot) -> tuple[object, ...]:
@@ -299,17 +304,10 @@ def _disagreement(step: Step, group: GroupDecision, alive: Sequence[Snapshot]) -
     return Finding("disagreement", str(group.key), detail, evidence)
 
 
-def _zone_file(offset: timedelta) -> bytes:
-    """Return a time zone of one fixed offset, in the format of tzfile(5)."""
-    counts = struct.pack(">4s16x6l", b"TZif", 0, 0, 0, 0, 1, 4)
-    return counts + struct.pack(">lbb", offset // timedelta(seconds=1), 0, 0) + b"SIM\0"
-
-
-def _size_bytes(folder: Path) -> int:
+def _size_bytes(folder: str) -> int:
     with os.scandir(folder) as entries:
         return sum(
-            _size_bytes(Path(entry.path)) if entry.is_dir() else entry.stat().st_size
-            for entry in entries
+            _size_bytes(entry.path) if entry.is_dir() else entry.stat().st_size for entry in entries
         )
 
 

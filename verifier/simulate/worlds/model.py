@@ -30,10 +30,11 @@ class ModelWorld:
 
     def seed(self, snapshots: Sequence[Snapshot]) -> None:
         """Begin with these snapshots instead of none."""
-        self._groups = {}
-        for snapshot in newest_first(snapshots):
-            key = group_key(snapshot, self._group_by)
-            self._groups[key] = (*self._groups.get(key, ()), snapshot)
+        # Groups stay in the order given: a timeline cut in two then says the same in each half.
+        groups: dict[GroupKey, list[Snapshot]] = {}
+        for snapshot in snapshots:
+            groups.setdefault(group_key(snapshot, self._group_by), []).append(snapshot)
+        self._groups = {key: newest_first(group) for key, group in groups.items()}
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return what exists now."""

@@ -51,6 +51,8 @@ def _relocated(host: HostTable, repository: str) -> HostTable:
         "repository": repository,
         "include": relocate_paths(host.include),
         "exclude": tuple(map(_relocated_pattern, host.exclude)),
+        # No program writes it here, and no policy asks for it: a backup goes on without.
+        "manifest": None,
     }
     return host.model_copy(update=moved)
 

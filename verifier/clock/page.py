@@ -1,0 +1,210 @@
+"""The clock page: one small file that says what time it is in the processes that map it.
+
+The time shown is the real time plus an offset, but never less than a floor: two words, each written
+whole. A process that runs sees a change at once; there is no lock that a reader could wait for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from verifier.clock.system import SystemClock
+from verifier.clock.vdso import PATH_BYTES_MAX
+from verifier.core.errors import ClockNotControlled, UsageError
+
+SIZE_BYTES = 4096
+JUMP_MAX = timedelta(minutes=25)
+"""How far the clock may jump under a running restic: it takes a lock of 30 minutes for one that a
+dead restic left, and renews its own every 5."""
+
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+"""What nanoseconds in 64 bits, and programs with unsigned seconds, can tell."""
+
+_WORDS = struct.Struct("<qq8s")
+WORDS_BYTES = _WORDS.size
+_MARK = b"rvclock1"
+_NO_FLOOR = -(1 << 63)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+
+class ClockPage:
+    """Sets the clock of every process that runs under this page; a `Clock` itself.
+
+    Any number of processes may read it. Writers take turns. While a restic runs under the page no
+    writer may jump by 25 minutes or more: its own lock would turn stale under its feet.
+
+    Args:
+        path: an absolute path, the same for all that read it.
+
+    Raises:
+        UsageError: there is no clock page at that path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        if len(os.fsencode(self._path)) > PATH_BYTES_MAX:
+            message = f"is longer than {PATH_BYTES_MAX} bytes"
+            raise UsageError(str(self._path), message, "put the clock page into another folder")
+        with self._opened(os.O_RDONLY) as descriptor:
+            content = os.pread(descriptor, SIZE_BYTES, 0)
+        if len(content) != SIZE_BYTES or _WORDS.unpack_from(content)[2] != _MARK:
+            remedy = "name a page that `restic-verify clock` has made, or a path where none is"
+            raise UsageError(str(self._path), "is no clock page", remedy)
+
+    @classmethod
+    def create(cls, path: Path) -> ClockPage:
+        """Make a page that shows the real time, readable for every user.
+
+        Raises:
+            UsageError: the file cannot be made, or is there.
+        """
+        try:
+            with path.open("xb") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(_WORDS.pack(_NO_FLOOR, 0, _MARK).ljust(SIZE_BYTES, b"\0"))
+        except OSError as error:
+            raise _unusable(path, error) from error
+        return cls(path)
+
+    @property
+    def path(self) -> Path:
+        """Where the page is."""
+        return self._path
+
+    def now(self) -> datetime:
+        """Return the instant that the page shows, in UTC."""
+        floor_ns, offset_ns, _ = _WORDS.unpack(self.words())
+        return _instant(max(floor_ns, _ns(SystemClock().now()) + offset_ns))
+
+    def words(self) -> bytes:
+        """Return the page's words as they are now."""
+        with self._opened(os.O_RDONLY) as descriptor:
+            return os.pread(descriptor, _WORDS.size, 0)
+
+    def expect(self, descriptor: int) -> None:
+        """See that the page at the path is still the one that is open there.
+
+        Raises:
+            UsageError: it is gone, or another one: whoever opens it would not be controlled.
+        """
+        try:
+            is_same = os.path.samestat(self._path.stat(), os.fstat(descriptor))
+        except OSError:
+            is_same = False
+        if not is_same:
+            remedy = "keep it where it is for as long as anything runs under it"
+            raise UsageError(str(self._path), "the clock page is gone", remedy)
+
+    def set(self, at: datetime, hold: timedelta = timedelta(0)) -> None:
+        """Show this instant from now on, and run on from there.
+
+        Args:
+            hold: how long exactly this instant is shown before the clock runs on. Whatever begins
+                in the meantime has one time, to the nanosecond.
+
+        Raises:
+            ClockNotControlled: a restic runs, and it would be a jump of 25 minutes or more.
+            UsageError: no such instant can be shown, or the page cannot be written.
+        """
+        instant_ns = _ns(_checked(at))
+        with self._changing(at) as now_ns:
+            self._write(instant_ns, instant_ns - now_ns - hold // timedelta(microseconds=1) * 1_000)
+
+    def shift(self, by: timedelta) -> None:
+        """Show the real time plus this much.
+
+        Raises:
+            ClockNotControlled, UsageError: as for `set`.
+        """
+        with self._changing(_checked(SystemClock().now() + by)):
+            self._write(_NO_FLOOR, by // timedelta(microseconds=1) * 1_000)
+
+    def advance(self, by: timedelta) -> None:
+        """Show this much more than now.
+
+        Raises:
+            ClockNotControlled, UsageError: as for `set`.
+        """
+        with self._changing(_checked(self.now() + by)):
+            floor_ns, offset_ns, _ = _WORDS.unpack(self.words())
+            step_ns = by // timedelta(microseconds=1) * 1_000
+            floor_ns = floor_ns if floor_ns == _NO_FLOOR else floor_ns + step_ns
+            self._write(floor_ns, offset_ns + step_ns)
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int]:
+        try:
+            descriptor = os.open(self._path, flags | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unusable(self._path, error) from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _changing(self, at: datetime) -> Iterator[int]:
+        """Keep other writers out and, if it is a jump, restic too; give the real time."""
+        with self._opened(os.O_RDWR) as descriptor:
+            # Of the open file, not of the process: closing another descriptor does not end it.
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _WHOLE_FILE)
+            if abs(at - self.now()) >= JUMP_MAX:
+                self._keep_restic_out(descriptor, at)
+            yield _ns(SystemClock().now())
+
+    def _keep_restic_out(self, descriptor: int, at: datetime) -> None:
+        # The launcher holds the other half of this lock for as long as a restic runs.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ClockNotControlled(
+                str(self._path),
+                f"a restic runs under this clock, and a jump to {at.isoformat()} would make its "
+                "lock stale",
+                "wait for it to end, or move the clock by less than 25 minutes",
+            ) from error
+
+    def _write(self, floor_ns: int, offset_ns: int) -> None:
+        with self._opened(os.O_RDWR) as descriptor, mmap.mmap(descriptor, SIZE_BYTES) as page:
+            words = memoryview(page).cast("q")
+            # A reader between the two sees a time between the old one and the new.
+            order = (0, 1) if floor_ns >= words[0] else (1, 0)
+            for place in order:
+                words[place] = (floor_ns, offset_ns)[place]
+            words.release()
+
+
+def turn(at: datetime) -> str:
+    """Return what makes a page show at least this instant, as octal escapes for a shell's `printf`.
+
+    A shell can write it (`printf "$turn" 1<>page`) where the controller itself cannot be asked.
+    """
+    return "".join(f"\\{byte:03o}" for byte in struct.pack("<q", _ns(_checked(at))))
+
+
+def _checked(at: datetime) -> datetime:
+    if not FIRST <= at <= LAST:
+        message = "cannot be shown by a controlled clock"
+        raise UsageError(at.isoformat(), message, f"write a time from {FIRST} to {LAST}")
+    return at
+
+
+def _ns(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def _instant(ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=ns // 1_000)
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    message = f"cannot be a clock page: {error.strerror}"
+    return UsageError(str(path), message, "name a page in a folder that may be searched by all")

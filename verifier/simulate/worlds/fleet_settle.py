@@ -1,0 +1,78 @@
+"""A configuration as a fleet can have it: what its machines cannot have is replaced, no more.
+
+Paths stay where they are in production. What is replaced: a repository or copy that is no folder,
+the path of restic, a key outside of what is mounted, addresses that a network of ours cannot give.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from verifier.config.models import Config, HostTable, Offsite
+
+REPOSITORY, MOUNTED, OFFSITE = "/mnt/storage/restic", "/mnt/jak/restic", "/mnt/offsite"
+KEY_FILE = "/mnt/keys/restic/password"
+
+# A folder of its own, in memory, would hide what else a machine keeps beside the key.
+_MOUNTABLE = re.compile(r"/(mnt|media|run)/[^/]+/.+")
+_REMOTE = re.compile(r"(?P<remote>[A-Za-z0-9_][\w.+@ -]*):(?P<path>.*)")
+_ALIAS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def settle(config: Config) -> Config:
+    """Return the configuration that a fleet runs. A host that is the coordinator has its own."""
+    key_file, location = config.key_file or "", config.repository.location
+    names = {host.name for host in config.hosts}
+    coordinator = {
+        "key_file": key_file if _MOUNTABLE.fullmatch(key_file) else KEY_FILE,
+        "name": config.coordinator.name + ("-coordinator" * (config.coordinator.name in names)),
+    }
+    repository = {"location": _folder(location, REPOSITORY), "restic": "restic"}
+    return config.model_copy(
+        update={
+            "repository": config.repository.model_copy(update=repository),
+            "coordinator": config.coordinator.model_copy(update=coordinator),
+            "hosts": tuple(_settled(config, host) for host in config.hosts),
+            "offsite": config.offsite
+            and config.offsite.model_copy(
+                update={"target": _target(config.offsite), "password_file": None}
+            ),
+        }
+    )
+
+
+def remote_of(offsite: Offsite) -> tuple[str, str]:
+    """Return the name of rclone's remote and the path in it; no name where it is a folder."""
+    found = _REMOTE.fullmatch(offsite.target)
+    return (found["remote"], found["path"]) if found else ("", "")
+
+
+def copy_folder(config: Config, offsite: Path) -> Path | None:
+    """Return where the copy lies; none where a settled configuration has none.
+
+    Args:
+        offsite: the folder that is mounted for it.
+    """
+    if config.offsite is None:
+        return None
+    return offsite / remote_of(config.offsite)[1].strip("/")
+
+
+def _settled(config: Config, host: HostTable) -> HostTable:
+    alone = [other.address for other in config.hosts].count(host.address) == 1
+    known = alone and not host.is_local and _ALIAS.fullmatch(host.address or "")
+    moved = {
+        "address": host.address if known else host.name,
+        "repository": _folder(config.mounted(host), MOUNTED),
+    }
+    return host.model_copy(update=moved)
+
+
+def _folder(location: str, otherwise: str) -> str:
+    return location if location.startswith("/") else otherwise
+
+
+def _target(offsite: Offsite) -> str:
+    named = offsite.method == "rclone-sync" and _REMOTE.fullmatch(offsite.target)
+    return offsite.target if named or offsite.target.startswith("/") else OFFSITE
