@@ -1,0 +1,251 @@
+"""`scenario list|show|run` and `simulate --explore`, as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.cli.console import environment, report
+from tests.cli.console import run as run_script
+
+ROOT = Path(__file__).parents[2]
+
+HEALTHY = """\
+schema = 1
+
+[scenario]
+about = "Nothing goes wrong."
+fidelity = ["model"]
+
+[[hosts]]
+name = "web1"
+include = ["/srv"]
+
+[simulate]
+start = 2024-03-04
+days = 5
+
+[expect]
+verdict = "OK"
+
+[[expect.survivors]]
+host = "web1"
+count = 5
+"""
+
+
+def run(
+    *line: str, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the script with results of its own, beside the folder that it runs in."""
+    kept = {"XDG_CACHE_HOME": str(cwd / "cache")} if cwd != ROOT else {}
+    return run_script(*line, cwd=cwd, env={**(env or environment()), **kept})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "healthy.toml").write_text(HEALTHY)
+    (tmp_path / "scenarios" / "wrong.toml").write_text(HEALTHY.replace("count = 5", "count = 6"))
+    return tmp_path
+
+
+def test_scenarios_of_the_project_are_listed() -> None:
+    ended = run("scenario", "list", "--json", cwd=ROOT)
+    listed = report(ended.stdout)["scenarios"]
+
+    assert 0 == ended.returncode
+    assert [path.stem for path in sorted((ROOT / "scenarios").glob("*.toml"))] == [
+        one["name"] for one in listed
+    ]
+
+
+def test_list_for_people_says_what_each_is_about(folder: Path) -> None:
+    said = run("scenario", "list", cwd=folder).stdout.decode()
+
+    assert "healthy  Nothing goes wrong.\n" in said
+
+
+def test_scenario_is_shown_as_its_file(folder: Path) -> None:
+    assert (
+        HEALTHY
+        == run("scenario", "show", "healthy", cwd=folder).stdout.decode().rstrip("\n") + "\n"
+    )
+
+
+def test_scenario_that_is_met_is_ok(folder: Path) -> None:
+    ended = run("scenario", "run", "healthy", "--json", "--check", cwd=folder)
+    (one,) = report(ended.stdout)["scenarios"]
+
+    assert 0 == ended.returncode
+    assert ("healthy", "model", True) == (one["name"], one["fidelity"], one["met"])
+    assert b"met     healthy" in ended.stderr
+
+
+def _stored(folder: Path, *options: str) -> list[bool]:
+    ended = run("scenario", "run", "healthy", "--json", *options, cwd=folder)
+    assert 0 == ended.returncode
+    return [one["stored"] for one in report(ended.stdout)["scenarios"]]
+
+
+def test_what_has_not_changed_is_answered_from_the_store(folder: Path) -> None:
+    assert [[False], [True]] == [_stored(folder), _stored(folder)]
+    assert [[False], [False]] == [_stored(folder, "--rebuild"), _stored(folder, "--check")]
+
+
+def test_what_has_changed_is_run_again(folder: Path) -> None:
+    file = folder / "scenarios" / "healthy.toml"
+    known = _stored(folder)
+    file.write_text(f"{HEALTHY}\n# another word\n")
+
+    assert [[False], [False]] == [known, _stored(folder)]
+
+
+def test_entry_that_cannot_be_read_is_no_entry(folder: Path) -> None:
+    _stored(folder)
+    (entry,) = (folder / "cache/restic-verify/results").iterdir()
+    entry.write_text('{"findings": []')
+
+    assert [[False], [True]] == [_stored(folder), _stored(folder)]
+
+
+def test_what_is_not_met_is_not_kept(folder: Path) -> None:
+    run("scenario", "run", "wrong", cwd=folder)
+
+    assert not (folder / "cache").exists()
+
+
+def test_scenario_that_is_not_met_is_critical(folder: Path) -> None:
+    ended = run("scenario", "run", "--json", cwd=folder)
+    found = report(ended.stdout)
+
+    assert 2 == ended.returncode
+    assert [("unmet", "wrong (model)")] == [(f["kind"], f["subject"]) for f in found["findings"]]
+    assert {"checked": 2, "total": 2} == {k: found["coverage"][k] for k in ("checked", "total")}
+
+
+def test_results_are_written_for_junit(folder: Path) -> None:
+    run("scenario", "run", "--junit", "out.xml", cwd=folder)
+    suite = ElementTree.parse(folder / "out.xml").getroot()  # noqa: S314 - we wrote it ourselves
+
+    assert ("2", "1", "0") == tuple(suite.attrib[name] for name in ("tests", "failures", "errors"))
+    assert ["healthy", "wrong"] == [case.attrib["name"] for case in suite]
+    assert ["unmet"] == [failure.attrib["type"] for failure in suite.iter("failure")]
+
+
+def test_names_may_follow_options(folder: Path) -> None:
+    assert 0 == run("scenario", "run", "--fidelity", "model", "healthy", cwd=folder).returncode
+
+
+def test_rung_that_no_scenario_names_verifies_nothing(folder: Path) -> None:
+    ended = run("scenario", "run", "--fidelity", "cycle", "--json", cwd=folder)
+
+    assert 3 == ended.returncode
+    assert ["empty"] == [finding["kind"] for finding in report(ended.stdout)["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("run", "helthy"), b"did you mean 'healthy'?"),
+        (("run", "nothing"), b"is no scenario"),
+        (("run", "empty"), b"holds no scenario"),
+        (("run", "--fidelity", "fleet"), b"rungs are model, decisions, cycle"),
+        (("run", "none.toml"), b"no such file"),
+        (("play",), b"invalid choice"),
+    ],
+)
+def test_wrong_usage_is_said(folder: Path, line: tuple[str, ...], said: bytes) -> None:
+    (folder / "empty").mkdir()
+    ended = run("scenario", *line, cwd=folder)
+
+    assert 64 == ended.returncode
+    assert said in ended.stderr
+
+
+def test_restic_that_is_not_there_is_unknown_and_stops_no_other(folder: Path) -> None:
+    both = HEALTHY.replace('["model"]', '["model", "decisions"]')
+    (folder / "scenarios" / "healthy.toml").write_text(both)
+    ended = run(
+        "scenario", "run", "healthy", "--json", env=environment(PATH="/nonexistent"), cwd=folder
+    )
+    found = report(ended.stdout)
+
+    assert 3 == ended.returncode
+    assert ["could-not-verify"] == [finding["kind"] for finding in found["findings"]]
+    assert (1, 2) == (found["coverage"]["checked"], found["coverage"]["total"])
+
+
+def test_search_draws_what_it_is_not_told(tmp_path: Path) -> None:
+    for option in (("--keep-daily", "3"), ("--miss", "2024-01-01"), ("--start", "2024-01-01")):
+        ended = run("simulate", "--explore", "3", *option, cwd=tmp_path)
+
+        assert 64 == ended.returncode
+        assert b"does not go with --explore" in ended.stderr
+
+
+REPLAYED = "6"
+"""A seed with which a timeline of restic 0.14.0 is replayed."""
+
+SEARCH = ("simulate", "--explore", "3", "--days", "25", "--hosts", "2", "--json", "--seed")
+
+
+def test_search_that_could_ask_no_restic_is_unknown(tmp_path: Path) -> None:
+    ended = run(*SEARCH, REPLAYED, env=environment(PATH="/nonexistent"), cwd=tmp_path)
+    found = report(ended.stdout)
+
+    assert (3, ["could-not-verify"]) == (ended.returncode, [f["kind"] for f in found["findings"]])
+    assert {"replays without their restic": 1} == found["coverage"]["skipped"]
+    assert 3 == found["coverage"]["checked"]
+
+
+@pytest.mark.heavy
+def test_one_seed_gives_one_report(tmp_path: Path) -> None:
+    figures = [
+        report(run(*SEARCH, REPLAYED, cwd=tmp_path).stdout)["measurements"] for _ in range(2)
+    ]
+
+    assert figures[0] == figures[1]
+    assert figures[0]["decisions_of_restic"] > 0
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.heavy
+def test_restic_that_decides_otherwise_is_found_shrunk_and_replayed(tmp_path: Path) -> None:
+    """Goal: a search that ends in a file, and a command that shows the same again.
+
+    Method: a program that keeps a snapshot more than restic stands before it on PATH. Without it
+    the very same search, and the very same file, must be well.
+    """
+    honest, lying = environment(), environment(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    _lie(tmp_path / "bin")
+    ended = run(*SEARCH, REPLAYED, env=lying, cwd=tmp_path)
+    (finding,) = report(ended.stdout)["findings"]
+    file = next(tmp_path.glob("explored-*.toml"))
+    small = tomllib.loads(file.read_text())
+
+    assert (2, "disagreement") == (ended.returncode, finding["kind"])
+    assert f"`restic-verify scenario run {file.name}`" in finding["detail"]
+    assert small["simulate"]["days"] <= 10
+    assert 1 == len(small["hosts"])
+
+    again = report(run("scenario", "run", file.name, "--json", env=lying, cwd=tmp_path).stdout)
+    assert {"unexpected", "unmet"} >= {f["kind"] for f in again["findings"]} > set()
+    assert 0 == run("scenario", "run", file.name, env=honest, cwd=tmp_path).returncode
+    assert 0 == run(*SEARCH, REPLAYED, env=honest, cwd=tmp_path).returncode
+
+
+def _lie(folder: Path) -> None:
+    folder.mkdir()
+    real = shutil.which("restic")
+    program = folder / "restic"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *forget*) set -- "$@" --keep-last=2 ;; esac\nexec {real} "$@"\n'
+    )
+    program.chmod(0o755)

@@ -1,0 +1,197 @@
+"""The worlds that scenarios run in: which restic decides, and where its repositories lie."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from verifier.cli.compose import _own_folder, _work_folder
+from verifier.cli.compose_clock import ask_control
+from verifier.cli.context import Context
+from verifier.cli.programs import find_program, find_restic, local_host
+from verifier.config.scenario import Scenario
+from verifier.core.errors import ClockNotControlled, UsageError
+from verifier.fleet.local import LocalHost
+from verifier.restic.binary import Restic
+from verifier.restic.commands import Access
+from verifier.simulate.forge import Forge, make_repository
+from verifier.simulate.scenario import as_seen_at, plan
+from verifier.simulate.scenario_cycle import CycleRun
+from verifier.simulate.scenario_expect import Seen
+from verifier.simulate.scenario_run import run_in_model, seen_of
+from verifier.simulate.segments import RealWorld, Segment
+from verifier.simulate.simulation import Result, Simulation, run_real
+from verifier.simulate.store import code_digest, file_digest
+from verifier.simulate.worlds.cycle import Programs, Template
+from verifier.simulate.worlds.decisions import DecisionsWorld
+
+_PASSWORD = "simulated"  # noqa: S105 - of repositories that live for one run
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """Runs scenarios with real programs; may be used from several threads. See `open_laboratory`.
+
+    Attributes:
+        folder: holds one template repository a release, and whatever runs.
+        code: digest of the code that runs them.
+    """
+
+    context: Context
+    host: LocalHost
+    folder: Path
+    code: str = field(default_factory=code_digest)
+    _found: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def run(self, scenario: Scenario, fidelity: str) -> Seen:
+        """Run a scenario on one rung.
+
+        Raises:
+            ToolMissing: there is no such restic.
+            UsageError: its days do not end in the past.
+        """
+        if fidelity == "model":
+            return run_in_model(scenario)
+        if fidelity == "cycle":
+            return self._cycle(scenario)
+        _, release = self.restic(scenario.about.restic)
+        return seen_of(scenario, self.decide(scenario), release)
+
+    def _cycle(self, scenario: Scenario) -> Seen:
+        """Run a scenario where the production scripts run, and audit its repository.
+
+        Raises:
+            ClockNotControlled: an audit of backups that were only dated would find nothing else.
+        """
+        program, release = self.restic(scenario.about.restic)
+        control = ask_control(self.host)
+        if not control.is_controlled:
+            remedy = "allow ptrace, or leave the rung out with --fidelity"
+            raise ClockNotControlled(scenario.name, control.refusal, remedy)
+        rclone = self._rclone(scenario)
+        template = Template(self.folder / _template(program), _PASSWORD)
+        with _own_folder(self.folder) as own:
+            world = CycleRun(own / "system", template, Programs(program, rclone, controlled=True))
+            return world.run(scenario, plan(scenario, release), self.host)
+
+    def decide(self, scenario: Scenario) -> Result:
+        """Follow a scenario's timeline where the real forget decides.
+
+        The program's clock is the machine's: it says `now` on every simulated day, and so does the
+        model that it is held against.
+        """
+        program, release = self.restic(scenario.about.restic)
+        simulation = as_seen_at(plan(scenario, release), self.context.clock.now())
+        _check_past(scenario, simulation)
+
+        @contextmanager
+        def open_world(_: Segment) -> Iterator[RealWorld]:
+            with _own_folder(self.folder) as own:
+                yield self._deciding(scenario, simulation, program, own / "repository")
+
+        return run_real(
+            simulation,
+            open_world,
+            segments=1,
+            workers=1,
+            advance=lambda _: None,
+            note=lambda _: None,
+            end=self.host.end_all,
+        )
+
+    def _deciding(
+        self, scenario: Scenario, simulation: Simulation, program: str, repository: Path
+    ) -> DecisionsWorld:
+        shutil.copytree(self.folder / _template(program), repository)
+        access = Access(
+            str(repository),
+            password=_PASSWORD,
+            env={"TZ": scenario.config.schedule.timezone},
+            options=("--no-cache",),
+        )
+        restic = Restic(self.host, program, access)
+        return DecisionsWorld(
+            Forge(repository, _PASSWORD),
+            lambda: restic.plan_forget(simulation.policy, simulation.group_by),
+            simulation.model(),
+        )
+
+    def restic(self, wanted: str | None) -> tuple[str, str]:
+        """Return the program and the release that is meant, with a repository of its own made.
+
+        Raises:
+            ToolMissing: there is no such program, or no such release.
+        """
+        program, release = self.program(wanted)
+        with self._lock:
+            template = self.folder / _template(program)
+            if not template.exists():
+                make_repository(template, _PASSWORD, self.host, program)
+        return program, release
+
+    def program(self, wanted: str | None) -> tuple[str, str]:
+        """Return the program and the release that is meant; see `restic`."""
+        with self._lock:
+            key = wanted or ""
+            if key not in self._found:
+                self._found[key] = find_restic(wanted, self.context.environ, self.host)
+            return self._found[key]
+
+    def inputs(self, path: Path, scenario: Scenario, fidelity: str) -> dict[str, str]:
+        """Return everything that the result of a scenario on one rung is a function of.
+
+        Raises:
+            ToolMissing: a program that it needs is not there.
+        """
+        inputs = {
+            "scenario": file_digest(str(path)),
+            "fidelity": fidelity,
+            "code": self.code,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        }
+        if fidelity != "model":
+            inputs["restic"] = file_digest(self.program(scenario.about.restic)[0])
+        rclone = self._rclone(scenario) if fidelity == "cycle" else None
+        if rclone:
+            inputs["rclone"] = file_digest(rclone)
+        return inputs
+
+    def _rclone(self, scenario: Scenario) -> str | None:
+        offsite = scenario.config.offsite
+        if offsite is None or offsite.method != "rclone-sync":
+            return None
+        return find_program("rclone", self.context.environ, package="rclone")
+
+
+@contextmanager
+def open_laboratory(context: Context) -> Iterator[Laboratory]:
+    """Give a laboratory; everything in it is gone afterwards.
+
+    Raises:
+        NoSpace, CannotVerify: the temporary folder does not hold the repositories.
+    """
+    host = local_host(context.environ, inherit=False)
+    with _work_folder() as folder:
+        yield Laboratory(context, host, folder)
+
+
+def _template(program: str) -> str:
+    return f"template-{program.strip('/').replace('/', '-')}"
+
+
+def _check_past(scenario: Scenario, simulation: Simulation) -> None:
+    last, now = simulation.steps[-1].at, simulation.steps[-1].forget_at
+    if last >= now:
+        raise UsageError(
+            scenario.name,
+            f"its last day is {last.date()}, and real restic treats a snapshot dated after now "
+            "otherwise",
+            "let its days end in the past, or run it with --fidelity model",
+        )

@@ -1,0 +1,66 @@
+"""Results of scenarios as JUnit's XML, which every CI server can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from verifier.core.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One scenario on one rung.
+
+    Attributes:
+        findings: what was not as expected, or why it could not be looked at.
+        looked: it ran to its end.
+        key: of its inputs; see `simulate.store`.
+        stored: its result was taken from the store.
+    """
+
+    name: str
+    fidelity: str
+    findings: tuple[Finding, ...]
+    duration_s: float
+    looked: bool = True
+    key: str = ""
+    stored: bool = False
+
+
+def render_junit(cases: Sequence[Case]) -> str:
+    """Return the results as one test suite; a scenario is a test, its rung the class."""
+    failed = sum(bool(case.findings) and case.looked for case in cases)
+    suite = ElementTree.Element(
+        "testsuite",
+        name="restic-verify scenario",
+        tests=str(len(cases)),
+        failures=str(failed),
+        errors=str(sum(not case.looked for case in cases)),
+        skipped="0",
+        time=f"{sum(case.duration_s for case in cases):.3f}",
+    )
+    for case in cases:
+        test = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"scenarios.{case.fidelity}",
+            name=case.name,
+            time=f"{case.duration_s:.3f}",
+        )
+        for finding in case.findings:
+            failure = ElementTree.SubElement(
+                test,
+                "failure" if case.looked else "error",
+                type=finding.kind,
+                message=_plain(finding.detail),
+            )
+            failure.text = _plain(f"{finding.kind} {finding.subject}: {finding.detail}")
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _plain(text: str) -> str:
+    # XML 1.0 has no way to say a control character.
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
