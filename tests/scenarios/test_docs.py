@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from verifier.config.models import keys_of
-from verifier.config.scenario import About, Expect, ExpectedFinding, ExpectedGroup
-from verifier.config.scenario_faults import NOT_IN_A_CYCLE, ONLY_IN_A_CYCLE, Faults
+from verifier.config.scenario import About, Expect, ExpectedFinding, ExpectedGroup, Fidelity
+from verifier.config.scenario_faults import EVERYWHERE, RUNGS, Faults
 from verifier.config.table import Table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
@@ -26,8 +27,9 @@ def test_every_fault_has_a_row_with_its_keys_and_rungs() -> None:
         row = rows[str(field.alias)]
         keys, rungs = row.split(" | ")[0], row.rpartition(" | ")[2]
         named = {key for key in re.findall(r"`([\w-]+)`", keys)} & set(keys_of(_element(name)))
-        only = "cycle" if field.alias in ONLY_IN_A_CYCLE else "all"
-        expected = "model, decisions" if field.alias in NOT_IN_A_CYCLE else only
+        allowed = RUNGS[str(field.alias)]
+        ladder = (rung for rung in get_args(Fidelity) if rung in allowed)
+        expected = "all" if allowed == EVERYWHERE else ", ".join(ladder)
 
         assert set(keys_of(_element(name))) == named, name
         assert expected == rungs, name

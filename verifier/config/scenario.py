@@ -27,7 +27,7 @@ from verifier.config.load import (
 )
 from verifier.config.locate import Location
 from verifier.config.models import Config, _table_in, keys_of
-from verifier.config.scenario_faults import NOT_IN_A_CYCLE, ONLY_IN_A_CYCLE, Faults
+from verifier.config.scenario_faults import RUNGS, Faults
 from verifier.config.table import Table, tables
 from verifier.config.values import Day, Name, Paths, Text, unfit
 from verifier.core.errors import UsageError
@@ -68,7 +68,7 @@ def _kind(value: Any) -> Any:
     return value
 
 
-Fidelity = Literal["model", "decisions", "cycle"]
+Fidelity = Literal["model", "decisions", "cycle", "fleet"]
 
 
 class About(Table):
@@ -240,11 +240,8 @@ def _own_contradictions(scenario: Scenario) -> Iterator[_Problem]:
 def _wrong_rungs(
     kind: str, faults: Sequence[object], fidelity: Sequence[Fidelity]
 ) -> Iterator[_Problem]:
-    not_there: tuple[str, ...] = ("cycle",) if kind in NOT_IN_A_CYCLE else ()
-    if kind in ONLY_IN_A_CYCLE:
-        not_there = ("model", "decisions")
-    for rung in not_there if faults else ():
-        if rung in fidelity:
+    for rung in fidelity if faults else ():
+        if rung not in RUNGS[kind]:
             where: Location = ("scenario", "fidelity")
             remedy = f"take {rung} out of the list, or [[faults.{kind}]] out of the file"
             yield _Problem(where, repr(rung), f"a rung on which {kind} can be done", remedy)

@@ -6,6 +6,7 @@ Each is a list of tables, `[[faults.clock-wrong]]`; `docs/scenarios.md` explains
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -134,8 +135,128 @@ class ExcludeAdded(Table):
     pattern: Text
 
 
+class _Range(Table):
+    """Some days, both ends included."""
+
+    from_: Day
+    to: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _Range:
+        if self.to < self.from_:
+            raise unfit("a range whose first day comes first", "exchange `from` and `to`")
+        return self
+
+
+class KeyLocked(_Range):
+    """The coordinator was started anew, and nobody has unlocked the data set of its key."""
+
+
+class Partition(_Spell):
+    """A host runs, and no packet of the network reaches it or comes from it."""
+
+
+class LinkSlow(_Spell):
+    """The line to a host carries little.
+
+    Attributes:
+        kbit: a second, thousands of bits.
+    """
+
+    kbit: Annotated[int, Field(ge=8, le=1_000_000)] = 64
+
+
+class Killed(Table):
+    """A command of a day's cycle is killed outright, as a power failure or a person does it.
+
+    Attributes:
+        what: the stage that dies.
+        host: whose backup; only there.
+        moment: `begun`: it runs and has written nothing yet; `writing`: the first of what it
+            does to the repository, or to the copy, is done, and not the last.
+    """
+
+    on: Day
+    what: Literal["backup", "forget", "prune", "sync"]
+    host: Name | None = None
+    moment: Literal["begun", "writing"] = "writing"
+
+    @model_validator(mode="after")
+    def _whose(self) -> Killed:
+        if (self.host is None) is (self.what == "backup"):
+            raise unfit("a host for a backup, and none for the rest", "see docs/scenarios.md")
+        return self
+
+
+class Rebooted(Table):
+    """A host is started anew in the middle of its backup."""
+
+    host: Name
+    on: Day
+
+
+class DiskFull(_Range):
+    """The disk of the repository has next to no room left."""
+
+
+class MemoryShort(_Spell):
+    """A host has too little memory for a backup: the kernel kills restic."""
+
+
+class CapabilityLost(_Spell):
+    """An upgrade of the package has replaced restic, and with it went its capability."""
+
+
+class HostKeyChanged(Table):
+    """From a day on, a host answers with another ssh key: it was installed anew, or is another."""
+
+    host: Name
+    from_: Day
+
+
+class OffsiteUnreachable(_Range):
+    """The store of the off-site copy cannot be reached."""
+
+
+class OffsiteRefused(_Range):
+    """The store of the off-site copy no longer accepts our credentials."""
+
+
+class ResticUpgraded(Table):
+    """From a day on, some hosts, or the coordinator, have another release of restic."""
+
+    hosts: Annotated[tuple[Name, ...], BeforeValidator(tables), Field(min_length=1)]
+    from_: Day
+    restic: Text
+
+
+class RepositoryMigrated(Table):
+    """The repository is of version 1, and after a day's cycle it is migrated to version 2."""
+
+    after: Day
+
+
+class SecondCoordinator(Table):
+    """Somebody starts the cycle by hand while the timer's has come to a stage.
+
+    Attributes:
+        at: the stage at which the first is when the second runs.
+    """
+
+    on: Day
+    at: Literal["backup", "forget", "prune"] = "prune"
+
+
+class BackupSlow(Table):
+    """One backup takes much longer, as after an upgrade that makes restic read everything anew."""
+
+    host: Name
+    on: Day
+    takes: Span
+
+
 class Faults(Table):
-    """What goes wrong. Those from `pack_damaged` on need a real cycle."""
+    """What goes wrong; `RUNGS` says where each can be done."""
 
     clock_wrong: Annotated[tuple[ClockWrong, ...], BeforeValidator(tables)] = ()
     zone_changed: Annotated[tuple[ZoneChanged, ...], BeforeValidator(tables)] = ()
@@ -146,11 +267,53 @@ class Faults(Table):
     lock_left: Annotated[tuple[LockLeft, ...], BeforeValidator(tables)] = ()
     files_rewritten: Annotated[tuple[FilesRewritten, ...], BeforeValidator(tables)] = ()
     exclude_added: Annotated[tuple[ExcludeAdded, ...], BeforeValidator(tables)] = ()
+    key_locked: Annotated[tuple[KeyLocked, ...], BeforeValidator(tables)] = ()
+    partition: Annotated[tuple[Partition, ...], BeforeValidator(tables)] = ()
+    link_slow: Annotated[tuple[LinkSlow, ...], BeforeValidator(tables)] = ()
+    killed: Annotated[tuple[Killed, ...], BeforeValidator(tables)] = ()
+    rebooted: Annotated[tuple[Rebooted, ...], BeforeValidator(tables)] = ()
+    disk_full: Annotated[tuple[DiskFull, ...], BeforeValidator(tables)] = ()
+    memory_short: Annotated[tuple[MemoryShort, ...], BeforeValidator(tables)] = ()
+    capability_lost: Annotated[tuple[CapabilityLost, ...], BeforeValidator(tables)] = ()
+    host_key_changed: Annotated[tuple[HostKeyChanged, ...], BeforeValidator(tables)] = ()
+    offsite_unreachable: Annotated[tuple[OffsiteUnreachable, ...], BeforeValidator(tables)] = ()
+    offsite_refused: Annotated[tuple[OffsiteRefused, ...], BeforeValidator(tables)] = ()
+    restic_upgraded: Annotated[tuple[ResticUpgraded, ...], BeforeValidator(tables)] = ()
+    repository_migrated: Annotated[tuple[RepositoryMigrated, ...], BeforeValidator(tables)] = ()
+    second_coordinator: Annotated[tuple[SecondCoordinator, ...], BeforeValidator(tables)] = ()
+    backup_slow: Annotated[tuple[BackupSlow, ...], BeforeValidator(tables)] = ()
 
 
-NOT_IN_A_CYCLE = ("clock-wrong", "zone-changed", "host-renamed", "tagged")
-"""What snapshot files alone can show: a cycle's hosts have one clock, and the scripts no such
-options."""
+SNAPSHOTS_ALONE = frozenset({"model", "decisions"})
+REAL = frozenset({"cycle", "fleet"})
+EVERYWHERE = SNAPSHOTS_ALONE | REAL
+MACHINES = frozenset({"fleet"})
 
-ONLY_IN_A_CYCLE = ("pack-damaged", "lock-left", "files-rewritten", "exclude-added")
-"""What needs a real repository, or real files."""
+RUNGS: Mapping[str, frozenset[str]] = {
+    "clock-wrong": SNAPSHOTS_ALONE | MACHINES,
+    "zone-changed": SNAPSHOTS_ALONE,
+    "host-renamed": EVERYWHERE,
+    "tagged": SNAPSHOTS_ALONE,
+    "snapshots-added": EVERYWHERE,
+    "pack-damaged": REAL,
+    "lock-left": REAL,
+    "files-rewritten": REAL,
+    "exclude-added": REAL,
+    "key-locked": REAL,
+    "partition": MACHINES,
+    "link-slow": MACHINES,
+    "killed": REAL,
+    "rebooted": MACHINES,
+    "disk-full": REAL,
+    "memory-short": MACHINES,
+    "capability-lost": MACHINES,
+    "host-key-changed": MACHINES,
+    "offsite-unreachable": REAL,
+    "offsite-refused": REAL,
+    "restic-upgraded": REAL,
+    "repository-migrated": REAL,
+    "second-coordinator": REAL,
+    "backup-slow": REAL,
+}
+"""Fault -> the rungs on which it can be done: some need files, some need machines, and tags are
+what the production scripts have no option for."""
