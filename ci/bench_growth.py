@@ -57,7 +57,7 @@ def measure(root: Path, count: int) -> dict[str, float]:
     begun = time.perf_counter()
     assert not verify(repository, read_data=False).damages
     lap("verify_s", begun)
-    with open_executor("local", WORKERS) as executor:
+    with open_executor("local", WORKERS, os.environ) as executor:
         executor.submit(os.getpid).result()
         begun = time.perf_counter()
         assert not any(c.wounds for c in check_packs(repository, executor, read_data=True))

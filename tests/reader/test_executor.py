@@ -94,7 +94,7 @@ def wait_for(event: Path, number: int) -> int:
 
 
 def test_work_is_done_in_other_processes():
-    with open_executor("local", 2) as executor:
+    with open_executor("local", 2, os.environ) as executor:
         done = {executor.submit(process_id, number).result(60) for number in range(8)}
 
     assert os.getpid() not in done
@@ -105,13 +105,13 @@ def test_processes_have_the_environment_of_the_moment(monkeypatch):
     """PATH names the ssh that is used: the server that forks them may have been started before."""
     for value in ("first", "second"):
         monkeypatch.setenv("VERIFY_TEST_ENVIRONMENT", value)
-        with open_executor("local", 1) as pool:
+        with open_executor("local", 1, os.environ) as pool:
             assert value == pool.submit(os.getenv, "VERIFY_TEST_ENVIRONMENT").result()
 
 
 @pytest.mark.heavy
 def test_a_killed_process_costs_no_result(tmp_path):
-    with open_executor("local", 2) as executor:
+    with open_executor("local", 2, os.environ) as executor:
         due = [executor.submit(die_once, tmp_path / "killed", number) for number in range(100)]
 
         assert list(range(100)) == [future.result(60) for future in due]
@@ -121,7 +121,7 @@ def test_a_killed_process_costs_no_result(tmp_path):
 def test_cancelled_work_is_neither_done_nor_complained_about(tmp_path, caplog):
     """As when the time is up: what was handed in ahead must not be read all the same."""
     os.mkfifo(tmp_path / "gate")
-    with open_executor("local", 1) as executor:
+    with open_executor("local", 1, os.environ) as executor:
         due = [executor.submit(note, tmp_path, number) for number in range(40)]
         cancelled = [future.cancel() for future in due]
         (tmp_path / "gate").write_bytes(b"open")
@@ -135,7 +135,7 @@ def test_cancelled_work_is_neither_done_nor_complained_about(tmp_path, caplog):
 @pytest.mark.heavy
 def test_work_that_kills_every_process_is_an_error():
     with (
-        open_executor("local", 1) as executor,
+        open_executor("local", 1, os.environ) as executor,
         pytest.raises(CannotVerify, match="again and again") as error,
     ):
         executor.submit(die).result(60)
@@ -144,14 +144,17 @@ def test_work_that_kills_every_process_is_an_error():
 
 
 def test_an_error_comes_back_whole():
-    with open_executor("local", 1) as executor, pytest.raises(RepositoryUnreadable) as error:
+    with (
+        open_executor("local", 1, os.environ) as executor,
+        pytest.raises(RepositoryUnreadable) as error,
+    ):
         executor.submit(refuse).result(60)
 
     assert (error.value.subject, error.value.remedy) == ("far away", "look at the cable")
 
 
 def test_ctrl_c_is_for_the_one_that_asked():
-    with open_executor("local", 1) as executor:
+    with open_executor("local", 1, os.environ) as executor:
         assert executor.submit(interrupt).result(60) != os.getpid()
 
 
@@ -162,7 +165,7 @@ from tests.reader.test_executor import wait_for
 from verifier.reader.executor import open_executor
 
 def main():
-    with open_executor("local", 2) as executor:
+    with open_executor("local", 2, os.environ) as executor:
         executor.submit(wait_for, Path(sys.argv[1]), 1).result()
 
 if __name__ == "__main__":
@@ -204,7 +207,7 @@ def test_a_pool_reads_a_repository_from_afar_in_little_memory(made_of, s3_server
     s3_server.upload(made.root, "pool/r")
     storage = open_storage(s3_server.location("pool/r"), s3_server.environ)
     here = open_repository(made.root, made.password)
-    with open_executor("local", 2) as executor:
+    with open_executor("local", 2, os.environ) as executor:
         far = open_repository(storage, made.password)
         found = set(check_packs(far, executor, read_data=True))
         peak = executor.submit(peak_bytes).result(60)
@@ -219,7 +222,7 @@ def test_a_cluster_loses_a_worker_and_no_result(dask_cluster, many_packs, s3_ser
     storage = open_storage(s3_server.location("cluster/r"), s3_server.environ)
     here = open_repository(many_packs.root, many_packs.password)
     expected = set(check_packs(here, None, read_data=True))
-    with open_executor(dask_cluster.spec, 1) as executor:
+    with open_executor(dask_cluster.spec, 1, os.environ) as executor:
         far = open_repository(storage, many_packs.password)
         # Stopped, so that what it was given is surely not done when it dies.
         dask_cluster.workers[0].send_signal(signal.SIGSTOP)
@@ -235,7 +238,7 @@ def test_a_cluster_loses_a_worker_and_no_result(dask_cluster, many_packs, s3_ser
 
 @pytest.mark.heavy
 def test_cancelled_work_is_not_done_by_a_cluster(dask_cluster, tmp_path, caplog):
-    with open_executor(dask_cluster.spec, 1) as executor:
+    with open_executor(dask_cluster.spec, 1, os.environ) as executor:
         for worker in dask_cluster.workers:
             worker.send_signal(signal.SIGSTOP)
         due = [executor.submit(note, tmp_path, number) for number in range(1, 40)]
@@ -267,7 +270,7 @@ def test_a_cluster_that_is_gone_is_an_error_and_no_wait_for_ever(dask_cluster, l
 
 @pytest.mark.heavy
 def test_a_scheduler_that_is_restarted_costs_no_result(dask_cluster):
-    with open_executor(dask_cluster.spec, 1) as executor:
+    with open_executor(dask_cluster.spec, 1, os.environ) as executor:
         executor.submit(process_id).result(60)
         for worker in dask_cluster.workers:
             worker.send_signal(signal.SIGSTOP)
@@ -292,7 +295,7 @@ def test_a_cluster_is_spoken_to_as_dasks_own_configuration_says(tls_cluster: Das
 
 @pytest.mark.heavy
 def test_an_error_comes_back_whole_from_a_cluster(dask_cluster):
-    with open_executor(dask_cluster.spec, 1) as executor:
+    with open_executor(dask_cluster.spec, 1, os.environ) as executor:
         assert executor.submit(process_id).result(60) in {w.pid for w in dask_cluster.workers}
         with pytest.raises(RepositoryUnreadable) as error:
             executor.submit(refuse).result(60)
@@ -306,7 +309,7 @@ def test_nobody_answering_as_a_scheduler_is_an_error():
         port = free.getsockname()[1]
     with (
         pytest.raises(CannotVerify, match="no scheduler answers") as error,
-        open_executor(f"dask://127.0.0.1:{port}", 1),
+        open_executor(f"dask://127.0.0.1:{port}", 1, os.environ),
     ):
         pytest.fail("nobody is there")
 
@@ -315,7 +318,7 @@ def test_nobody_answering_as_a_scheduler_is_an_error():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ToolMissing) as error, open_executor("dask://h:1", 1):
+    with pytest.raises(ToolMissing) as error, open_executor("dask://h:1", 1, os.environ):
         pytest.fail("it is not installed")
 
     assert error.value.remedy == "pip install 'restic-verify[cluster]'"
@@ -323,7 +326,7 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 @pytest.mark.parametrize("spec", ["", "ray://h:1", "dask://", "LOCAL", "tcp://h:1"])
 def test_unknown_executors_are_refused(spec):
-    with pytest.raises(UsageError) as error, open_executor(spec, 1):
+    with pytest.raises(UsageError) as error, open_executor(spec, 1, os.environ):
         pytest.fail("there is no such executor")
 
     assert "dask://" in error.value.remedy

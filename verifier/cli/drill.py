@@ -60,7 +60,9 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     here = local_host(context.environ, inherit=True)
     count = whole_number("--workers", options.workers, most=1_024) if options.workers else None
     with ExitStack() as stack:
-        executor = stack.enter_context(warm_executor(options.executor, workers(count)))
+        executor = stack.enter_context(
+            warm_executor(options.executor, workers(count), context.environ)
+        )
         repository, target = open_source(options, context, here)
         snapshots = choose_snapshots(repository.snapshots(), target.name, options)
         # Like all scratch space, so that what a killed run left goes with the next one.

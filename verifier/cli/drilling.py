@@ -174,7 +174,7 @@ def sections(drilled: Drilled) -> dict[str, object]:
 
 
 @contextmanager
-def warm_executor(spec: str, count: int) -> Iterator[Executor]:
+def warm_executor(spec: str, count: int, environ: Mapping[str, str]) -> Iterator[Executor]:
     """Provide an executor whose processes start at once, while a key is derived here.
 
     Raises:
@@ -182,7 +182,7 @@ def warm_executor(spec: str, count: int) -> Iterator[Executor]:
     """
     from verifier.reader.executor import open_executor
 
-    with open_executor(spec, count) as executor:
+    with open_executor(spec, count, environ) as executor:
         for _ in range(count):
             executor.submit(int)
         yield executor

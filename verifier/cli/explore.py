@@ -64,7 +64,7 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
     search = _search(options)
     workers = os.cpu_count() or 1
     with (
-        open_executor("local", workers) as executor,
+        open_executor("local", workers, context.environ) as executor,
         context.progress(search.count, "timelines", "explore model") as advance,
     ):
         looked = look_at_all(search, executor, advance)

@@ -64,7 +64,9 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     memory = Memory(Path(options.ledger or monthly.ledger), inputs, monthly.rotation)
     where = options.executor or monthly.executor
     with ExitStack() as stack:
-        executor = stack.enter_context(warm_executor(where, workers(monthly.workers)))
+        executor = stack.enter_context(
+            warm_executor(where, workers(monthly.workers), context.environ)
+        )
         repository = open_primary(config, context, here)
         written = stack.enter_context(memory.run(repository, context))
         steps = len(repository.index.packs) + len(tables)

@@ -7,7 +7,7 @@ that dies costs no result: its work is done again elsewhere.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 
 from verifier.core.errors import UsageError
@@ -16,13 +16,14 @@ _CLUSTER = "dask://"
 
 
 @contextlib.contextmanager
-def open_executor(spec: str, workers: int) -> Iterator[Executor]:
+def open_executor(spec: str, workers: int, environ: Mapping[str, str]) -> Iterator[Executor]:
     """Provide an executor, and end what it started. What is handed in must change nothing.
 
     Args:
         spec: `local` for processes of this machine, or `dask://host:port` of a scheduler. Its
             workers are told the repository's keys: it must be a cluster that may know them.
         workers: processes on this machine, at least one; a cluster has its own.
+        environ: of the processes on this machine: PATH leads to ssh, and S3 has its own.
 
     Raises:
         UsageError: there is no such executor.
@@ -32,7 +33,7 @@ def open_executor(spec: str, workers: int) -> Iterator[Executor]:
     if spec == "local":
         from verifier.reader.processes import open_processes
 
-        with open_processes(workers) as processes:
+        with open_processes(workers, environ) as processes:
             yield processes
     elif spec.startswith(_CLUSTER) and spec != _CLUSTER:
         from verifier.reader.cluster import open_cluster

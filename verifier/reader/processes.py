@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import get_temp_dir
@@ -31,12 +31,13 @@ T = TypeVar("T")
 class Processes(Executor):
     """A pool of processes, made anew when one of them was killed. Made by `open_processes`."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, environ: Mapping[str, str]) -> None:
         self._workers = workers
+        self._environ = dict(environ)
         self._lock = threading.Lock()
         self._breaks = 0
         self._closed = False
-        self._pool = _make(workers)
+        self._pool = _make(workers, self._environ)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand in one call; it is made again when its process was killed."""
@@ -81,7 +82,7 @@ class Processes(Executor):
             closed = self._closed or due.done()
             if not closed and self._pool is broken and self._breaks < MAX_BREAKS:
                 self._breaks += 1
-                self._pool = _make(self._workers)
+                self._pool = _make(self._workers, self._environ)
             replaced = self._pool is not broken
         if closed:
             due.cancel()
@@ -92,10 +93,14 @@ class Processes(Executor):
 
 
 @contextlib.contextmanager
-def open_processes(workers: int) -> Iterator[Processes]:
-    """Provide processes of this machine, and end them: at once when the work is broken off."""
+def open_processes(workers: int, environ: Mapping[str, str]) -> Iterator[Processes]:
+    """Provide processes of this machine, and end them: at once when the work is broken off.
+
+    Args:
+        environ: of the processes.
+    """
     before = set(multiprocessing.active_children())
-    pool = Processes(max(1, workers))
+    pool = Processes(max(1, workers), environ)
     try:
         yield pool
     except BaseException:
@@ -108,15 +113,15 @@ def open_processes(workers: int) -> Iterator[Processes]:
         pool.shutdown(cancel_futures=True)
 
 
-def _make(workers: int) -> ProcessPoolExecutor:
+def _make(workers: int, environ: dict[str, str]) -> ProcessPoolExecutor:
     # A server that has imported the reader forks them: quick, and no thread is forked with it.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["verifier.reader.contents"])
-    return ProcessPoolExecutor(workers, context, _begin, (get_temp_dir(), dict(os.environ)))
+    return ProcessPoolExecutor(workers, context, _begin, (get_temp_dir(), environ))
 
 
 def _begin(folder: str, environ: dict[str, str]) -> None:
-    # The server keeps the environment of its own start, which may lie long before this pool's.
+    # The server that forks them has the environment in which the first pool was opened.
     os.environ.clear()
     os.environ.update(environ)
     # Ctrl-C reaches the whole group, and the parent alone decides.
