@@ -97,6 +97,12 @@ def test_whatever_is_raised_becomes_a_report(
     out, err = capsys.readouterr()
     assert [kind] == [finding["kind"] for finding in json.loads(out)["findings"]]
     assert "Traceback" not in err
+    assert "restic-verify: restic-verify" not in err
+
+
+def test_a_line_without_a_command_is_answered_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 64 == main([])
+    assert capsys.readouterr().err.startswith("restic-verify: no command was given\n")
 
 
 def test_a_report_folder_holds_page_journal_and_json(

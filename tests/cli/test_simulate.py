@@ -392,4 +392,4 @@ def test_a_full_disk_is_told(size: str, line: tuple[str, ...], full_disk: Any) -
     assert ["could-not-verify"] == [f["kind"] for f in report(ended.stdout)["findings"]]
     assert b"no space left" in ended.stderr.lower() or b"has no room" in ended.stderr
     assert b"Traceback" not in ended.stderr
-    assert not list(place.glob("restic-verify-*"))
+    assert not list(place.glob("*restic-*"))

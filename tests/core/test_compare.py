@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from verifier.core.align import EXCLUDED_LISTED, LISTED_PER_KIND, Comparison
+from verifier.core.align import (
+    EXCLUDED_LISTED,
+    LISTED_PER_KIND,
+    TOLD_PER_KIND,
+    Comparison,
+    told,
+)
 from verifier.core.compare import BENEATH, LEFT, compare
 from verifier.core.entry import CHANGING, VANISHED, Entry, content_digest, path_order, shown
 from verifier.core.finding import Finding
@@ -271,6 +277,30 @@ def test_kinds_that_are_well_are_listed_up_to_a_limit_and_counted_whole() -> Non
     assert {"excluded": many} == left_out.counts
 
 
+def test_a_report_lists_so_many_of_a_kind_and_counts_the_rest() -> None:
+    many = TOLD_PER_KIND + 5
+    files = [replace(FILE, path=f"/{number:05}") for number in range(many)]
+    rotten = [replace(file, sha256="bb") for file in files]
+    for kind, found in (("missing", look(observed=files)), ("corrupted", look(files, rotten))):
+        *listed, rest = told(found, "web1")
+
+        assert {kind: many} == found.counts
+        assert [f"web1:/{number:05}" for number in range(TOLD_PER_KIND)] == [
+            finding.subject for finding in listed
+        ]
+        assert (kind, "web1", {"count": 5}) == (rest.kind, rest.subject, rest.evidence)
+    exactly = look(observed=files[:TOLD_PER_KIND])
+    assert [True] * TOLD_PER_KIND == [":" in finding.subject for finding in told(exactly, "web1")]
+
+
+def test_what_is_looked_into_again_is_kept_whole() -> None:
+    files = [replace(FILE, path=f"/{number:05}") for number in range(TOLD_PER_KIND + 1)]
+    rotten = [replace(file, sha256="bb") for file in files]
+
+    assert len(files) == len(look(files, rotten).findings)
+    assert TOLD_PER_KIND == len(look(observed=files).findings)
+
+
 def test_parents_come_first_and_components_are_compared_bytewise() -> None:
     paths = ["/a", "/a/b", "/a/b/c", "/a!", "/a-b", "/b\udcff", "/é"]
 
@@ -323,6 +353,26 @@ def test_whoever_keeps_count_is_told_of_every_content_that_is_the_same() -> None
     look(recorded, live, proven=lambda entry: seen.append(entry.path))
 
     assert ["/a"] == seen
+
+
+def test_a_file_is_proven_before_the_next_one_is_read() -> None:
+    seen: list[str] = []
+    files = [replace(FILE, path=path) for path in ("/a", "/b", "/d")]
+
+    def recorded() -> Iterator[Entry]:
+        for file in files:
+            seen.append(f"read {file.path}")
+            yield file
+
+    live = (replace(FILE, path=path) for path in ("/a", "/aa", "/b", "/c", "/d", "/e"))
+    compare(
+        recorded(),
+        live,
+        taken_at=TAKEN_AT,
+        proven=lambda entry: seen.append(f"proven {entry.path}"),
+    )
+
+    assert ["read /a", "proven /a", "read /b", "proven /b", "read /d", "proven /d"] == seen
 
 
 def test_attributes_that_only_root_sees_are_no_difference() -> None:

@@ -22,6 +22,7 @@ from verifier.drill.audited import Audited
 from verifier.drill.includes import Excluded
 from verifier.reader.repository import open_repository
 from verifier.reader.seal import NONCE_BYTES, seal
+from verifier.reader.storage import pack_name
 from verifier.retention.dating import Forgetting
 from verifier.retention.rules import rules_for
 from verifier.simulate.forge import Forge
@@ -42,6 +43,17 @@ def daily(*days: int, host: str = "web1", hours: float = 8) -> list[Snapshot]:
         Snapshot(f"{host}{day}", NOW - timedelta(days=day, hours=hours), host, ("/srv",))
         for day in days
     ]
+
+
+def test_groups_that_differ_by_tags_alone_are_told_apart() -> None:
+    by_tags = replace(TERMS.forgetting, group_by=("host", "paths", "tags"))
+    taken = [NOW - timedelta(days=day) for day in (1, 3)]
+    snapshots = [
+        Snapshot(f"{tag}{at:%d}", at, "web1", ("/srv",), (tag,)) for at in taken for tag in "ab"
+    ]
+    found = audit_snapshots(snapshots, replace(TERMS, forgetting=by_tags), NOW).findings
+
+    assert ["web1 /srv [a]", "web1 /srv [b]"] == [f.subject for f in found if f.kind == "gap"]
 
 
 def said(findings: Iterable[Finding]) -> set[tuple[str, str]]:
@@ -201,6 +213,21 @@ def test_change_between_two_backups_is_told(
 
     assert kinds == {kind for kind, _ in told(audited)}
     assert (4, 4) == (audited.checked, audited.total)
+
+
+def test_snapshot_whose_trees_are_gone_is_lost_and_not_shrunk(aged: Lab) -> None:
+    now = later()
+    nights(aged, rewrite, now)
+    repository = open_repository(aged.repository, PASSWORD)
+    newest = max(repository.snapshots(), key=lambda snapshot: snapshot.taken_at)
+    (copy,) = repository.index.find(newest.tree)
+    (aged.repository / pack_name(copy.pack)).unlink()
+    found = opened(aged, now)
+    (lost,) = [f for f in found.findings if f.kind == "lost"]
+
+    assert {("lost", f"web1 {aged.live}")} == told(found)
+    assert f"the newest {newest.short_id}" in lost.detail
+    assert copy.pack in lost.detail
 
 
 def test_file_newer_than_its_snapshot_gives_it_away(aged: Lab) -> None:

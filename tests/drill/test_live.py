@@ -142,14 +142,36 @@ def test_requests_out_of_order_are_no_empty_answer(live: Path, folder: Path) -> 
         observe(HERE, sys.executable, request, folder)
 
 
-def test_a_password_that_is_wanted_is_a_remedy(live: Path, folder: Path) -> None:
-    sudo = python(folder, 'echo "sudo: a password is required" >&2; exit 1')
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sudo", "sudo: a password is required"),
+        ("doas", "doas: Authentication required"),
+        ("permit", "permit: not for you"),
+    ],
+)
+def test_words_that_are_refused_are_named_in_the_remedy(
+    live: Path, folder: Path, name: str, said: str
+) -> None:
+    word = Path(python(folder, f'echo "{said}" >&2; exit 1')).rename(folder.parent / name)
     request = ProbeRequest(["/"], prefix=str(live))
-    with pytest.raises(CannotVerify) as caught:
-        observe(HERE, sys.executable, request, folder, become=(sudo, "-n"))
+    with pytest.raises(CannotVerify, match=said) as caught:
+        observe(HERE, sys.executable, request, folder, become=(str(word), "-n"))
 
-    assert "sudoers" in caught.value.remedy
+    assert f"`{word} -n {sys.executable}`" in caught.value.remedy
+    assert (name == "sudo") is ("sudoers" in caught.value.remedy)
     assert "--version" not in caught.value.remedy
+
+
+def test_an_interpreter_that_fails_under_other_words_is_named_with_them(
+    live: Path, folder: Path
+) -> None:
+    old = python(folder, 'echo "SyntaxError" >&2; exit 1')
+    request = ProbeRequest(["/"], prefix=str(live))
+    with pytest.raises(CannotVerify, match="SyntaxError") as caught:
+        observe(HERE, old, request, folder, become=("env", "A=b"))
+
+    assert f"`env A=b {old} --version` on {HERE.name}" in caught.value.remedy
 
 
 @pytest.fixture

@@ -219,6 +219,25 @@ def test_snapshot_without_a_manifest_says_so(backed_up: Lab, path: str) -> None:
     assert load_manifest(*opened(backed_up), path.format(live=backed_up.live), ()) is None
 
 
+def test_a_manifest_from_before_the_backup_before_is_stale(backed_up: Lab) -> None:
+    path = backed_up.live / "manifest"
+    first = backed_up.kinds(backed_up.drill(manifest=str(path)))
+    header, *files = [json.loads(line) for line in path.read_bytes().splitlines()[:-1]]
+    text = b"".join(
+        json.dumps(line).encode() + b"\n"
+        for line in ({**header, "started": "2020-01-01T00:00:00Z"}, *files)
+    )
+    end = {"end": len(files), "sha256": hashlib.sha256(text).hexdigest()}
+    path.write_bytes(text + json.dumps(end).encode() + b"\n")
+    backed_up.backup()
+    old = backed_up.kinds(backed_up.drill(manifest=str(path)))
+    Script([str(backed_up.live)], str(path), host="web1").write()
+    backed_up.backup()
+    new = backed_up.kinds(backed_up.drill(manifest=str(path)))
+
+    assert ({}, {"/manifest": "stale-manifest"}, {}) == (first, old, new)
+
+
 def test_file_that_is_no_manifest_is_damage(backed_up: Lab) -> None:
     found = load_manifest(*opened(backed_up), str(backed_up.live / "plan"), ())
 

@@ -216,6 +216,18 @@ def test_excluded_files_are_neither_listed_nor_entered(place: Place) -> None:
     assert ["file", "keep/b.tmp"] == below
 
 
+def test_a_root_below_an_excluded_folder_is_read(place: Place) -> None:
+    (place.root / "cache/keep").mkdir(parents=True)
+    for name in ("cache/other", "cache/keep/file"):
+        (place.root / name).write_bytes(b"x")
+    excludes = [(False, r"/cache(?=/|\Z)"), (True, r"/cache/keep(?=/|\Z)")]
+    place.write(str(place.root), str(place.root / "cache/keep"), excludes=excludes)
+
+    assert ["cache/keep/file", "file"] == [
+        line["path"].removeprefix(f"{place.root}/") for line in place.lines()
+    ]
+
+
 def test_own_files_are_left_out(place: Place) -> None:
     output = place.root / "manifest"
     Manifest([str(place.root)], str(output)).write()

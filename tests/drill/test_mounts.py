@@ -6,6 +6,7 @@ a root on a device of its own is passed over, or what restic leaves out is calle
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.drill.lab import Lab, counts
+from verifier.drill.manifest_script import Manifest
 from verifier.drill.probe import Walk
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
@@ -86,6 +88,23 @@ def test_another_roots_device_is_not_entered_elsewhere(lab: Lab, mount: Mount) -
     mount(lab.live / "a/of-b", bind=lab.live / "b/inner")
 
     assert {"identical": 6} == backed_up(lab, "/a", "/b")
+
+
+@pytest.mark.parametrize("roots", [("",), ("", "/home"), ("", "/usb/deep"), ("/a", "/b")])
+def test_a_manifest_of_one_file_system_lists_what_restic_backs_up(
+    system: Lab, mount: Mount, roots: tuple[str, ...]
+) -> None:
+    mount(system.live / "b")
+    system.write(a__f=b"f", b__inner__g=b"g")
+    (system.live / "a/of-b").mkdir()
+    mount(system.live / "a/of-b", bind=system.live / "b/inner")
+    paths = [str(system.live) + root for root in roots]
+    system.backup("--one-file-system", *paths)
+    output = system.root / "manifest"
+    Manifest(paths, str(output), one_file_system=True).write()
+    listed = {json.loads(line).get("path") for line in output.read_bytes().splitlines()} - {None}
+
+    assert {node["path"] for node in system.listed() if node["type"] == "file"} == listed
 
 
 def test_everything_is_looked_at_where_file_systems_do_not_count(system: Lab) -> None:

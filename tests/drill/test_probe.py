@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -262,6 +263,27 @@ def test_a_piped_probe_sees_what_an_imported_one_sees(tree: Path, python: str) -
     lines = [json.loads(line) for line in done.stdout.splitlines()]
 
     assert lines == [*walk(tree).values(), {"end": 9}]
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_a_probe_that_nobody_listens_to_ends(tmp_path: Path, python: str) -> None:
+    """In the middle of one huge file, long before it has anything to write."""
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    arguments, script = program(roots=["/"], prefix=str(tmp_path))
+    pipe = subprocess.PIPE
+    with subprocess.Popen((python, *arguments), stdin=pipe, stdout=pipe) as probe:
+        assert probe.stdin is not None
+        assert probe.stdout is not None
+        probe.stdin.write(script)
+        probe.stdin.close()
+        probe.stdout.close()
+        try:
+            status = probe.wait(timeout=20)
+        finally:
+            probe.kill()
+
+    assert 1 == status
 
 
 def test_roots_may_stand_on_the_command_line(tree: Path) -> None:

@@ -165,6 +165,23 @@ def test_one_altered_pack_in_the_copy_is_named_and_the_repository_is_not(
     assert (2, {("lost", "off-site ")}) == (status, above_ok(report))
 
 
+@pytest.mark.parametrize("file", ["config", "index"])
+def test_a_file_that_the_copy_lacks_or_has_otherwise_is_told_once(
+    mirror: Path, run: Callable[..., Any], file: str
+) -> None:
+    if file == "config":
+        (mirror / "config").unlink()
+    else:
+        flip(min((mirror / "index").iterdir()))
+    found = [
+        (f["kind"], f["subject"].partition("/")[0])
+        for f in run()[1]["findings"]
+        if f["subject"].startswith(f"off-site {file}")
+    ]
+
+    assert [("copy-lacks" if file == "config" else "copy-differs", f"off-site {file}")] == found
+
+
 def test_a_canary_that_was_changed_is_told_though_backup_and_live_file_agree(
     hosts: Lab, mirror: Path, run: Callable[..., Any]
 ) -> None:

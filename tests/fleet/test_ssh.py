@@ -6,19 +6,22 @@ import getpass
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from verifier.core.errors import HostUnreachable, ToolMissing
+from verifier.core.errors import CannotVerify, HostUnreachable, ToolMissing
 from verifier.core.host import Command, Completed
 from verifier.drill.live import ProbeRequest, inspect, observe
+from verifier.drill.probe import program
 from verifier.fleet.local import LocalHost
 from verifier.fleet.ssh import SshHost
 
@@ -164,6 +167,26 @@ def test_the_probe_sees_the_same_there(sshd: SshHost, tmp_path: Path) -> None:
     assert [hashlib.sha256(bytes(size)).hexdigest() for _, (size,) in files[:5]] == [
         odd[name].sha256 for name, _ in files[:5]
     ]
+
+
+@pytest.mark.heavy
+def test_a_probe_ends_with_the_ssh_that_started_it(sshd: SshHost, tmp_path: Path) -> None:
+    """Ended here, and no signal reaches the probe there, which is within a file of 1 TiB."""
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    pid = tmp_path / "pid"
+    arguments, script = program(roots=["/"], prefix=str(tmp_path))
+    note = ("sh", "-c", f'echo $$ >{pid}; exec "$@"', "sh")
+    command = Command((*note, sys.executable, *arguments), stdin=script)
+
+    with pytest.raises(CannotVerify, match="was stopped"):
+        sshd.run(command, timeout_s=2)
+    there = int(pid.read_text())
+    try:
+        subprocess.run(("tail", f"--pid={there}", "-f", "/dev/null"), check=True, timeout=20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(there, signal.SIGKILL)
 
 
 @pytest.mark.heavy

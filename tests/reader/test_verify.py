@@ -370,7 +370,7 @@ def test_healthy_repository_is_read_whole(made):
     assert result.lost == {}
     assert len(repository.index) == result.blob_count
     assert len(repository.snapshots()) == result.snapshot_count == 2
-    assert sum(blob.length for blob in repository.blobs()) == result.read_bytes
+    assert sum(size for _, size in repository.storage.sizes("data")) == result.read_bytes
 
 
 def test_parallel_verification_sees_the_same(copy_of):

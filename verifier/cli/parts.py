@@ -97,8 +97,11 @@ class Parts:
             copy = open_repository(storage, self._copy_password(offsite))
         budget_bytes = self.config.monthly.read_budget
         whole = check_integrity(copy, self.run, self.reading, budget_bytes=budget_bytes, copy=COPY)
+        grave = (f for f in compared.findings if f.kind in ("copy-lacks", "copy-differs"))
+        told = {finding.subject for finding in grave}
+        further = (finding for finding in whole.findings if finding.subject not in told)
         return Said(
-            (*compared.findings, *whole.findings, *recoverable(known.integrity, copy)),
+            (*compared.findings, *further, *recoverable(known.integrity, copy)),
             {**_copy_section(storage, compared), **whole.section()},
             compared.checked + whole.checked,
             compared.total + whole.total,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
 
 from verifier.core.entry import Entry, path_order, shown
-from verifier.core.finding import Finding, Verdict
+from verifier.core.finding import KINDS, Finding, Verdict
 
 LISTED_PER_KIND = 20
 """How many findings of an OK kind are listed; the counts are always whole."""
 
 EXCLUDED_LISTED = 5
 """The same for what rules leave out: rules are counted by themselves."""
+
+TOLD_PER_KIND = 1_000
+"""How many findings of any kind a report lists of one snapshot; one more counts the rest."""
+
+_LOOKED_INTO = frozenset({"corrupted", "lost", "could-not-verify"})
+"""Kinds of which every path is asked for once more, so that none is dropped before that."""
 
 Row = tuple[Entry | None, Entry | None]
 
@@ -30,7 +33,7 @@ class Comparison:
     """What a comparison found.
 
     Attributes:
-        findings: in the order of the paths; of OK kinds the first few, never `identical`.
+        findings: in the order of the paths; of most kinds the first ones, never `identical`.
         counts: kind -> paths, whole.
         skipped: what was not compared and why -> paths.
         places: path of every finding of `findings`, as it is and not as it is shown.
@@ -63,6 +66,8 @@ class Links:
 
     def differ(self, one: Entry, other: Entry) -> bool:
         """Say whether two entries of one path are linked to other paths on one side."""
+        if one.inode is None and other.inode is None:
+            return False
         # Of each set of links the first one seen on both sides stands for it.
         first = [
             table.setdefault(entry.inode, entry.path) if entry.inode else entry.path
@@ -86,13 +91,38 @@ def tally(judged: Iterable[tuple[Row, Finding | None]], skipped: Counter[str]) -
     return Comparison(tuple(findings), dict(counts), dict(skipped), tuple(places))
 
 
+def told(comparison: Comparison, host: str) -> Iterator[Finding]:
+    """Yield the findings that a report lists of a host, and one of each kind for all the rest."""
+    listed: Counter[str] = Counter()
+    for finding in comparison.findings:
+        listed[finding.kind] += 1
+        if listed[finding.kind] <= TOLD_PER_KIND:
+            yield replace(finding, subject=f"{host}:{finding.subject}")
+    for kind, count in comparison.counts.items():
+        rest = count - TOLD_PER_KIND
+        if rest > 0 and KINDS[kind].severity is not Verdict.OK:
+            detail = f"{rest} more paths; the first {TOLD_PER_KIND} by name are listed"
+            yield Finding(kind, host, detail, {"count": rest})
+
+
 def align(one: Iterable[Entry], other: Iterable[Entry]) -> Iterator[Row]:
-    """Pair the entries of two sides, each sorted by `path_order`, by their paths."""
-    streams = (_keyed(number, entries) for number, entries in enumerate((one, other)))
-    merged = heapq.merge(*streams, key=itemgetter(0, 1))
-    for _, group in groupby(merged, key=itemgetter(0)):
-        sides = {side: entry for _, side, entry in group}
-        yield sides.get(0), sides.get(1)
+    """Pair the entries of two sides, each sorted by `path_order`, by their paths.
+
+    A row is given before the next entry of either side that it holds is asked for.
+    """
+    lefts, rights = _keyed(one), _keyed(other)
+    left, right = next(lefts, None), next(rights, None)
+    while left or right:
+        if right is None or (left and left[0] < right[0]):
+            assert left is not None, "one of both is left"
+            yield left[1], None
+            left = next(lefts, None)
+        elif left is None or right[0] < left[0]:
+            yield None, right[1]
+            right = next(rights, None)
+        else:
+            yield left[1], right[1]
+            left, right = next(lefts, None), next(rights, None)
 
 
 def evidence(**sides: Entry | None) -> dict[str, object]:
@@ -107,18 +137,18 @@ def listing(names: tuple[str, ...]) -> str:
 
 def _is_listed(finding: Finding, count: int) -> bool:
     if finding.severity is not Verdict.OK:
-        return True
+        return finding.kind in _LOOKED_INTO or count <= TOLD_PER_KIND
     limits = {"identical": 0, "excluded": EXCLUDED_LISTED}
     return count <= limits.get(finding.kind, LISTED_PER_KIND)
 
 
-def _keyed(side: int, entries: Iterable[Entry]) -> Iterator[tuple[bytes, int, Entry]]:
+def _keyed(entries: Iterable[Entry]) -> Iterator[tuple[bytes, Entry]]:
     before = b""
     for entry in entries:
         key = path_order(entry.path)
         assert before < key or not before, f"{entry.path!r} comes after what follows it"
         before = key
-        yield key, side, entry
+        yield key, entry
 
 
 def _side(entry: Entry) -> dict[str, object]:

@@ -44,7 +44,8 @@ def compare(
         taken_at: when the backup began to read, by the clock of the host that has the files.
         excluded: whether a rule leaves a path out of the backup.
         lost: path -> why the repository cannot produce it; may fill while `recorded` is read.
-        proven: told of every recorded file whose live content was read and is the same.
+        proven: told of every recorded file whose live content was read and is the same, before the
+            next one is read.
     """
     judge = _Judge(taken_at, excluded, {} if lost is None else lost, proven)
     rows = ((row, judge.judge(*row)) for row in align(recorded, observed))
@@ -182,6 +183,8 @@ def _content_differs(recorded: Entry, observed: Entry) -> bool | None:
 
 def _attributes_differ(recorded: Entry, observed: Entry) -> bool:
     if recorded.attributes is None or observed.attributes is None:
+        return False
+    if recorded.attributes == observed.attributes:
         return False
     sides = [
         {name: value for name, value in attributes.items() if not name.startswith(_OWN_RIGHTS)}

@@ -50,6 +50,9 @@ KINDS: Mapping[str, Kind] = {
     "metadata": Kind(
         _WARN, "mode, owner, times, links or attributes differ though nothing says they changed"
     ),
+    "stale-manifest": Kind(
+        _WARN, "the manifest in a snapshot is older than the snapshot before: it settles less"
+    ),
     "corrupted": Kind(_CRIT, "content differs and nothing says that the file changed"),
     "missing": Kind(_CRIT, "existed before the backup, is included, yet is not in the snapshot"),
     "lost": Kind(_CRIT, "the repository cannot produce it"),

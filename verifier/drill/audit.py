@@ -145,6 +145,8 @@ class _Study:
             yield from self._gap_findings(key, gaps)
         for key, group in self.groups.items():
             yield from self._over_bound(key, group)
+        for key, group in self.groups.items():
+            yield from self._torn(key, group)
         for key, changes in self.changes.items():
             yield from check_changes(changes, str(key), since=self.now - JUDGED)
         if self.history is not None:
@@ -177,6 +179,18 @@ class _Study:
                 "most: forget does not run, or runs with another policy"
             )
             yield Finding("over-bound", str(key), detail, {"snapshots": settled, "bound": bound})
+
+    def _torn(self, key: GroupKey, group: Sequence[Snapshot]) -> Iterator[Finding]:
+        flaws = self.history.torn if self.history else {}
+        torn = [snapshot for snapshot in group if snapshot.id in flaws]
+        if torn:
+            newest = torn[-1]
+            detail = (
+                f"{len(torn)} of the snapshots that were compared cannot be read whole, the newest "
+                f"{newest.short_id}: {flaws[newest.id]}; `monthly` says which files are lost"
+            )
+            evidence = {"snapshots": [snapshot.id for snapshot in torn[:50]]}
+            yield Finding("lost", str(key), detail, evidence)
 
     def _include_findings(self, history: History) -> Iterator[Finding]:
         for host, includes in (self.terms.hosts or {}).items():

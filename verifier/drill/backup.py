@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from verifier.core.align import Comparison
+from verifier.core.align import Comparison, told
 from verifier.core.compare import LEFT, compare
 from verifier.core.entry import Entry
 from verifier.core.finding import Finding
@@ -24,7 +24,6 @@ from verifier.drill.rotation import Cut, Rotation, Survey, Tally
 from verifier.drill.settle import settle
 from verifier.drill.target import Target
 
-_REMEMBERED = 1_000
 _TOGETHER = 10_000
 """Files written to the ledger at once."""
 
@@ -69,9 +68,9 @@ class Files:
         doubted = self.run.doubted_files(self.host)
         return lambda entry: entry.path in self.canaries or file_key_of(entry) in doubted
 
-    def prove(self, entry: Entry) -> None:
-        """Write down, in batches, that a file is the same on both sides."""
-        self._waiting[file_key_of(entry)] = entry.size
+    def prove(self, key: bytes, size_bytes: int) -> None:
+        """Write down, in batches, that a file is the same on both sides; see `file_key_of`."""
+        self._waiting[key] = size_bytes
         if len(self._waiting) >= _TOGETHER:
             self._flush()
 
@@ -158,8 +157,8 @@ def judge(target: Target, asked: Asked, lost: Lost, files: Files, folder: Path) 
     seen = Presence(target.name, target.include, record)
     gone: dict[str, str] = {}
     last, now = files.run.files(files.host), files.rotation.round
-    # What was just looked up, by path: nearly every file is proven right after it was counted.
-    before: dict[str, int] = {}
+    # Of the file that was read last: `compare` tells that it is proven before it reads the next.
+    counted: dict[str, tuple[bytes, int]] = {}
 
     def recorded() -> Iterator[Entry]:
         for path in record.paths(lost):
@@ -167,18 +166,17 @@ def judge(target: Target, asked: Asked, lost: Lost, files: Files, folder: Path) 
             if path.lost:
                 gone[path.entry.path] = path.lost
             if path.entry.type == "file":
-                if len(before) >= _REMEMBERED:
-                    before.clear()
-                before[path.entry.path] = proven_in = last(file_key_of(path.entry))
+                key = file_key_of(path.entry)
+                proven_in = last(key)
                 files.tally.add(proven_in, path.entry.size)
+                counted.clear()
+                counted[path.entry.path] = key, proven_in
             yield path.entry
 
     def proven(entry: Entry) -> None:
-        proven_in = before.pop(entry.path, None)
-        if proven_in is None:
-            proven_in = last(file_key_of(entry))
+        key, proven_in = counted[entry.path]
         files.tally.prove(proven_in, now, entry.size)
-        files.prove(entry)
+        files.prove(key, entry.size)
 
     roots = (*record.places.roots, *asked.further)
     comparison = compare(
@@ -189,14 +187,14 @@ def judge(target: Target, asked: Asked, lost: Lost, files: Files, folder: Path) 
         lost=gone,
         proven=proven,
     )
-    comparison, told = settle(comparison, record, target, folder)
+    comparison, settled = settle(comparison, record, target, folder)
     for path, finding in zip(comparison.places, comparison.findings, strict=True):
         bad = record.at(path) if finding.kind == "corrupted" else None
         if bad is not None:
             files.doubted.add(file_key_of(bad.entry))
     own = (
-        *(replace(f, subject=f"{target.name}:{f.subject}") for f in comparison.findings),
-        *told,
+        *told(comparison, target.name),
+        *settled,
         *seen.findings(asked.further, gone),
     )
     return Judged(comparison, own, seen.files, seen.size_bytes)
@@ -229,9 +227,10 @@ def _wanted(record: Record, cut: Cut | None, files: Files) -> Iterator[tuple[str
     last, always = files.run.files(files.host), files.always()
     for recorded in _files([record]):
         entry = recorded.entry
-        key = file_key_of(entry)
-        if cut is not None and not cut.chooses(last(key), key, entry.size, always=always(entry)):
-            continue
+        if cut is not None:
+            key = file_key_of(entry)
+            if not cut.chooses(last(key), key, entry.size, always=always(entry)):
+                continue
         lengths = record.repository.plain_lengths(recorded.content)
         if lengths is not None:
             yield entry.path, lengths

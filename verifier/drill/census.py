@@ -21,13 +21,18 @@ class Count:
 
     Attributes:
         changed_ns: the newest ctime of anything there, since 1970; 0 where there is none.
-        whole: every tree below could be read.
+        flaw: why a tree below could not be read; empty where every one could.
     """
 
     files: int = 0
     size_bytes: int = 0
     changed_ns: int = 0
-    whole: bool = True
+    flaw: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether every tree below could be read."""
+        return not self.flaw
 
     @property
     def changed_at(self) -> datetime | None:
@@ -65,8 +70,8 @@ class Census:
 
     def _combine(self, _: str, nodes: Nodes | Damage, below: Mapping[str, Count]) -> Count:
         if isinstance(nodes, Damage):
-            return Count(whole=False)
-        files, size_bytes, changed_ns, whole = 0, 0, 0, True
+            return Count(flaw=str(nodes))
+        files, size_bytes, changed_ns, flaw = 0, 0, 0, ""
         for node in nodes:
             files += node.type == "file"
             size_bytes += node.size if node.type == "file" else 0
@@ -76,16 +81,17 @@ class Census:
                 files += inner.files
                 size_bytes += inner.size_bytes
                 changed_ns = max(changed_ns, inner.changed_ns)
-                whole = whole and inner.whole
-        return Count(files, size_bytes, changed_ns, whole)
+                flaw = flaw or inner.flaw
+        return Count(files, size_bytes, changed_ns, flaw)
 
-    def find(self, root: str, path: str) -> Node | None:
-        """Return the node at a path of a tree; none where there is none, or it cannot be read."""
+    def find(self, root: str, path: str) -> Node | Damage | None:
+        """Return the node at a path of a tree, none where there is none; or what is in the way."""
         node, tree_id = None, root
         for name in filter(None, path.split("/")):
             nodes = self._repository.tree(tree_id) if tree_id else ()
-            found = () if isinstance(nodes, Damage) else nodes
-            node = next((n for n in found if n.name == name), None)
+            if isinstance(nodes, Damage):
+                return nodes
+            node = next((n for n in nodes if n.name == name), None)
             if node is None:
                 return None
             tree_id = node.subtree

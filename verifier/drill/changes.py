@@ -42,7 +42,11 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Files of one side that the other has not in that place; see `retention.anomalies.Change`."""
+    """Files of one side that the other has not in that place; see `retention.anomalies.Change`.
+
+    Attributes:
+        flaws: why a tree could not be read, of each side; empty where all could.
+    """
 
     added: int
     removed: int
@@ -52,6 +56,7 @@ class Differences:
     reversed: int
     examples: tuple[str, ...]
     whole: bool
+    flaws: tuple[str, str] = ("", "")
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class _Tally:
     reversed: int = 0
     scrambled: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     whole: bool = True
+    flaws: list[str] = field(default_factory=lambda: ["", ""])
 
 
 def differences(
@@ -90,6 +96,7 @@ def differences(
         reversed=tally.reversed,
         examples=tuple(path for path, _ in tally.scrambled[:EXAMPLES]),
         whole=tally.whole,
+        flaws=(tally.flaws[0], tally.flaws[1]),
     )
 
 
@@ -106,7 +113,8 @@ def _directories(
         if old_id == new_id or depth > MAX_DEPTH:
             tally.whole = tally.whole and depth <= MAX_DEPTH
             continue
-        older, newer = (_nodes(repository, tree_id, tally) for tree_id in (old_id, new_id))
+        sides = enumerate((old_id, new_id))
+        older, newer = (_nodes(repository, tree_id, tally, side) for side, tree_id in sides)
         yield path, older, newer
         for name in older.keys() | newer.keys():
             ids = [side[name].subtree if name in side else "" for side in (older, newer)]
@@ -114,10 +122,11 @@ def _directories(
                 due.append((f"{path}/{name}", ids[0], ids[1], depth + 1))
 
 
-def _nodes(repository: Repository, tree_id: str, tally: _Tally) -> _Nodes:
+def _nodes(repository: Repository, tree_id: str, tally: _Tally, side: int) -> _Nodes:
     nodes = repository.tree(tree_id) if tree_id else ()
     if isinstance(nodes, Damage):
         tally.whole = False
+        tally.flaws[side] = tally.flaws[side] or str(nodes)
         return {}
     return {node.name: node for node in nodes}
 

@@ -52,6 +52,9 @@ class History:
 
     Args:
         pairs: neighbouring snapshots of one group that are compared.
+
+    Attributes:
+        torn: ID of a snapshot -> why a tree of it could not be read, as far as it was looked at.
     """
 
     def __init__(self, repository: Repository, *, pairs: int = PAIRS) -> None:
@@ -61,6 +64,7 @@ class History:
         self._compressibility = Compressibility(repository, reads=0)
         self._reads_left = READS_MAX
         self._summaries: dict[str, Summary] = {}
+        self.torn: dict[str, str] = {}
         self.uncounted = 0
         self.uncompared = 0
 
@@ -100,6 +104,11 @@ class History:
         reads = self._compressibility.reads_left = min(READS_PER_CHANGE, self._reads_left)
         found = differences(self._repository, before.tree, after.tree, self._compressibility)
         self._reads_left -= reads - self._compressibility.reads_left
+        for snapshot, *flaws in zip(
+            (before, after), (old.flaw, new.flaw), found.flaws, strict=True
+        ):
+            if any(flaws):
+                self.torn.setdefault(snapshot.id, next(filter(None, flaws)))
         return Change(
             before,
             after,
@@ -115,6 +124,7 @@ class History:
             reversed=found.reversed,
             examples=found.examples,
             whole=found.whole and old.whole and new.whole,
+            counted=old.whole and new.whole,
         )
 
     def _summary(self, snapshot: Snapshot) -> Summary:

@@ -10,6 +10,7 @@ from verifier.core.snapshot import Snapshot
 from verifier.drill.census import Census, Count
 from verifier.drill.choose import choose
 from verifier.drill.places import covers
+from verifier.reader.damage import Damage
 
 LEFT_OUT_MIN = 10
 """An exclude that takes fewer files is not worth a word, however few there are."""
@@ -108,6 +109,9 @@ class Includes:
         absolute = any(self._census.find(snapshot.tree, path) for path in snapshot.paths)
         for first in range(1 if absolute else len(parts)):
             node = self._census.find(snapshot.tree, "/".join(parts[first:]))
+            if isinstance(node, Damage):
+                # Whoever asks about this tree is told that it cannot be read.
+                return node.blob
             if node is not None:
                 return node.subtree or None
         return snapshot.tree if snapshot.paths == (include,) else ""

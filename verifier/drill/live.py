@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -194,7 +195,7 @@ def _records(
 ) -> Iterator[dict[str, Any]]:
     digest = "whole" if files is None else "pieces"
     arguments, head = program(**settings, digest=digest)
-    answer = _answer(host, (*words, *arguments), _request(head, files or ()), folder)
+    answer = _answer(host, words, arguments, _request(head, files or ()), folder)
     try:
         records = _parsed(answer, _count(answer))
         # One that nobody reads to its end is closed with whoever had it.
@@ -214,15 +215,22 @@ def _request(head: bytes, files: Iterable[tuple[str, Sequence[int]]]) -> Iterato
         yield encode(file).encode("ascii") + b"\n"
 
 
-def _answer(host: Host, argv: tuple[str, ...], request: Iterable[bytes], folder: Path) -> BinaryIO:
+def _answer(
+    host: Host,
+    words: tuple[str, ...],
+    arguments: tuple[str, ...],
+    request: Iterable[bytes],
+    folder: Path,
+) -> BinaryIO:
     """Run the probe; return its output as a file that has no name any more."""
     asked, told = _made(folder), _made(folder)
     try:
         with asked.open("wb") as stream:
             stream.writelines(request)
+        argv = (*words, *arguments)
         done = host.run(Command(argv, stdin_file=str(asked), stdout_file=str(told)))
         if done.status != 0:
-            raise _failed(host, argv, done)
+            raise _failed(host, words, done)
         return told.open("rb")
     finally:
         asked.unlink()
@@ -254,17 +262,18 @@ def _count(answer: BinaryIO) -> int:
 
 
 def _parsed(answer: BinaryIO, count: int) -> Iterator[dict[str, Any]]:
+    decode = json.JSONDecoder().decode
     with answer:
         for _ in range(count):
-            yield json.loads(answer.readline())
+            yield decode(answer.readline().decode("ascii"))
 
 
-def _failed(host: Host, argv: Sequence[str], done: Completed) -> CannotVerify:
+def _failed(host: Host, words: Sequence[str], done: Completed) -> CannotVerify:
     said = done.last_lines() or f"the probe ended with {done.status}"
-    remedy = f"see that `{argv[0]} --version` on {host.name} says 3.8 or newer"
-    if said.startswith("sudo: ") or "password" in said:
-        remedy = (
-            f"let `{argv[0]}` there run the interpreter without a password: "
-            "`restic-verify render all` prints the lines for sudoers"
-        )
+    line, name = shlex.join(words), Path(words[0]).name
+    remedy = f"see that `{line} --version` on {host.name} says 3.8 or newer"
+    if len(words) > 1 and (said.startswith(f"{name}: ") or "password" in said):
+        remedy = f"let `{line}` run on {host.name} without a question"
+        if name == "sudo":
+            remedy += ": `restic-verify render all` prints the lines for sudoers"
     return CannotVerify(host.name, f"the files there could not be listed: {said}", remedy)

@@ -47,7 +47,7 @@ class Manifest:
         output: the file to write. It is replaced only by a whole one.
         previous: the manifest of the run before; may be the same file, may not exist.
         excludes: (negated, regular expression) in order: the last that matches decides.
-        one_file_system: do not enter directories on other devices than the roots are on.
+        one_file_system: keep to the device of the root that is nearest above, as restic does.
         reread_percent: of the files that seem unchanged, how many to read again, in turn.
         host: whose files these are.
     """
@@ -62,12 +62,13 @@ class Manifest:
         reread_percent: int = 0,
         host: str = "",
     ) -> None:
-        self._roots = _outermost(roots)
+        self._named = [b"/" + _bytes(root).strip(b"/") for root in roots]
+        self._roots = _outermost(self._named)
         self._output = os.fsencode(output)
         self._previous = os.fsencode(previous)
         self._excludes = [(negated, re.compile(regex)) for negated, regex in excludes]
         self._turns = -(-100 // reread_percent) if reread_percent else 0
-        self._devices = set(_devices(self._roots)) if one_file_system else set()
+        self._devices = dict(_devices(self._named)) if one_file_system else {}
         self._host = host
         self._linked: dict[tuple[int, int], str] = {}
         self._started_ns = 0
@@ -186,23 +187,37 @@ class Manifest:
         pending = self._roots[::-1]
         while pending:
             path = pending.pop()
-            if path in own or self._rejects(path):
+            if path in own:
                 continue
+            folder = path.rstrip(b"/") + b"/"
             try:
-                status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode):
-                    yield path, status, ""
-                elif stat.S_ISDIR(status.st_mode) and self._enters(status):
-                    folder = path.rstrip(b"/") + b"/"
-                    names = sorted(os.listdir(path), reverse=True)  # noqa: PTH208 - as above
-                    pending.extend(folder + name for name in names)
+                status = None if self._rejects(path) else os.lstat(path)
+                if status is None or self._is_elsewhere(path, status):
+                    names = self._towards_roots(folder)
+                elif stat.S_ISDIR(status.st_mode):
+                    names = os.listdir(path)  # noqa: PTH208 - a Path holds no bytes
+                else:
+                    names = []
+                    if stat.S_ISREG(status.st_mode):
+                        yield path, status, ""
+                pending.extend(folder + name for name in sorted(names, reverse=True))
             except OSError as error:
                 # What goes away meanwhile is no matter; a root that is not there is.
                 if error.errno not in _GONE or path in self._roots:
                     yield path, None, _name(error)
 
-    def _enters(self, status: os.stat_result) -> bool:
-        return not self._devices or status.st_dev in self._devices
+    def _is_elsewhere(self, path: bytes, status: os.stat_result) -> bool:
+        if not self._devices:
+            return False
+        above = path.rstrip(b"/")
+        while above and above not in self._devices:
+            above = above[: above.rfind(b"/")]
+        return status.st_dev != self._devices.get(above, status.st_dev)
+
+    def _towards_roots(self, folder: bytes) -> list[bytes]:
+        """Return the names below a folder that is not entered by which roots are reached."""
+        below = (root[len(folder) :] for root in self._named if root.startswith(folder))
+        return list({name.partition(b"/")[0] for name in below if name})
 
     def _rejects(self, path: bytes) -> bool:
         rejected = False
@@ -336,19 +351,19 @@ def _name(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, str(error))
 
 
-def _outermost(roots: Iterable[str]) -> list[bytes]:
+def _outermost(roots: Iterable[bytes]) -> list[bytes]:
     found: list[bytes] = []
-    for path in sorted({b"/" + _bytes(root).strip(b"/") for root in roots}, key=_key):
+    for path in sorted(set(roots), key=_key):
         if not found or not (path + b"/").startswith(found[-1].rstrip(b"/") + b"/"):
             found.append(path)
     return found
 
 
-def _devices(roots: Iterable[bytes]) -> Iterator[int]:
+def _devices(roots: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     for root in roots:
         status = _status(root)
         if status is not None:
-            yield status.st_dev
+            yield root.rstrip(b"/"), status.st_dev
 
 
 def script(**request: Any) -> str:

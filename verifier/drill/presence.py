@@ -96,7 +96,7 @@ class Presence:
         """Return the innermost include or root that a path lies in."""
         if path in self._watched:
             return path
-        folder = posixpath.dirname(path)
+        folder = path.rpartition("/")[0]
         # Paths come in order, so most lie where the one before did.
         if folder != self._folder[0]:
             above = [path for path in self._watched if covers(path, folder)]

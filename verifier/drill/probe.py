@@ -15,8 +15,10 @@ import hashlib
 import json
 import os
 import re
+import select
 import stat
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -491,8 +493,18 @@ def program(**settings: Any) -> tuple[tuple[str, ...], bytes]:
     return ("-I", "-c", load), text + json.dumps(settings).encode("ascii") + b"\n"
 
 
+def _end_unheard(descriptor: int) -> None:
+    """End this process once nobody reads what it writes: a lost ssh sends no signal."""
+    watch = select.poll()
+    watch.register(descriptor, 0)
+    # On macOS a terminal cannot be polled, and says so by another event.
+    if watch.poll()[0][1] & (select.POLLHUP | select.POLLERR):
+        os._exit(1)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the records of the roots named in the arguments, or of the request on stdin."""
+    threading.Thread(target=_end_unheard, args=(sys.stdout.fileno(),), daemon=True).start()
     requests = None
     settings: dict[str, Any] = {"roots": list(arguments)}
     if not arguments:

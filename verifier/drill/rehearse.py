@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from verifier.core.align import Comparison
+from verifier.core.align import Comparison, told
 from verifier.core.entry import shown
 from verifier.core.finding import Finding
 from verifier.core.host import Host
@@ -162,7 +162,7 @@ class _Trial:
             rights=rights(self.rehearsal.folder),
         )
         self.skipped.update(self.comparison.skipped)
-        self.findings += self._about(self.comparison.findings)
+        self.findings += told(self.comparison, self.asked.host)
         self.findings += self._unplaced()
         self._look_for_holes()
         self.findings += check_canaries(
@@ -172,9 +172,6 @@ class _Trial:
 
     def _place(self, path: str) -> Path:
         return self.folder / tree_path(self.record.places, path).lstrip("/")
-
-    def _about(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        return (replace(f, subject=f"{self.asked.host}:{f.subject}") for f in findings)
 
     def _unplaced(self) -> Iterator[Finding]:
         """Yield what restic could not restore and the sample does not name: a damaged tree."""

@@ -6,14 +6,16 @@ the backup holds a manifest of its own it says which of the two is the file as i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from verifier.core.align import Comparison
 from verifier.core.entry import CHANGING, VANISHED, shown
 from verifier.core.finding import Finding
+from verifier.core.snapshot import Snapshot
 from verifier.drill.live import Inspection
 from verifier.drill.manifest import Manifest, content_sha256, load_manifest
 from verifier.drill.manifest import settle as settle_sides
@@ -76,15 +78,46 @@ def _manifest(
         return None, (Finding("could-not-verify", subject, detail),)
     if isinstance(found, Damage):
         return None, (Finding("could-not-verify", subject, f"is of no use: {found.what}"),)
-    return found, tuple(
-        Finding(
+    return found, (*_stale(found, record, subject), *_rotten(found, target.name))
+
+
+def _stale(manifest: Manifest, record: Record, subject: str) -> Iterator[Finding]:
+    # Each backup makes one right before it begins; it states whole seconds.
+    before = _before(record)
+    if before is not None and manifest.started_at < _made_at(before).replace(microsecond=0):
+        began = f"was begun at {manifest.started_at:%Y-%m-%d %H:%M} UTC"
+        detail = (
+            f"the one in snapshot {record.snapshot.short_id} {began}, before snapshot "
+            f"{before.short_id}: it settles nothing that was written since; see what "
+            "`backup-restic` says"
+        )
+        yield Finding("stale-manifest", subject, detail)
+
+
+def _before(record: Record) -> Snapshot | None:
+    """Return the backup before, of the same paths of the same host."""
+    own = record.snapshot
+    group = (
+        snapshot
+        for snapshot in record.repository.snapshots()
+        if (snapshot.host, snapshot.paths) == (own.host, own.paths)
+        and _made_at(snapshot) < _made_at(own)
+    )
+    return max(group, key=_made_at, default=None)
+
+
+def _made_at(snapshot: Snapshot) -> datetime:
+    return snapshot.made_at or snapshot.taken_at
+
+
+def _rotten(manifest: Manifest, host: str) -> Iterator[Finding]:
+    for entry in manifest.rotten:
+        yield Finding(
             "corrupted",
-            f"{target.name}:{shown(entry.path)}",
+            f"{host}:{shown(entry.path)}",
             f"had rotted before the backup: it is not what was read on {entry.since:%Y-%m-%d}",
             {"sha256": entry.sha256, "rotten_sha256": entry.rotten},
         )
-        for entry in found.rotten
-    )
 
 
 def _suspects(comparison: Comparison, record: Record) -> Mapping[str, Suspect]:

@@ -136,8 +136,9 @@ class _PackReader:
         flaw = stored if isinstance(stored, Flaw) else check_header(stored, blobs, self._blobs)
         if flaw is not None:
             self._wounds.append((locate(flaw, self._name, offset=self._end), ()))
-        elif not isinstance(stored, Flaw):
+        if not isinstance(stored, Flaw):
             self._digest.update(stored)
+            self._read_bytes += len(stored)
 
     def _wound(self, flaw: Flaw, blob: Blob) -> None:
         damage = locate(flaw, self._name, offset=blob.offset, blob=blob.id)
