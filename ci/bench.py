@@ -150,14 +150,17 @@ def bench_drill() -> None:
     import bench_drill as peers
 
     found = peers.measure(VERIFY)
-    for peer, wanted, met in (
-        ("restore", "at least 4", found["restore_s"] / found["drill_s"] >= 4),
-        ("check", "at least 1 / 1.3", found["check_s"] / found["drill_s"] >= 1 / 1.3),
+    for name, peer, drill, least, wanted in (
+        ("restore + diff -r / drill", "restore_s", "drill_s", 4, "at least 4"),
+        ("restore + sync + diff, cold / drill", "cold_restore_s", "cold_drill_s", 4, "at least 4"),
+        ("check --read-data / drill", "check_s", "drill_s", 1 / 1.3, "at least 1 / 1.3"),
     ):
-        ratio = found[f"{peer}_s"] / found["drill_s"]
-        measured = f"{found[f'{peer}_s']:.1f} s / {found['drill_s']:.1f} s"
-        names = {"restore": "restore + diff -r / drill", "check": "check --read-data / drill"}
-        say(names[peer], measured, ratio, wanted, met)
+        if peer not in found:
+            print(f"{name:<34} not measured: it takes root to empty the caches", flush=True)
+            continue
+        ratio = found[peer] / found[drill]
+        measured = f"{found[peer]:.1f} s / {found[drill]:.1f} s"
+        say(name, measured, ratio, wanted, ratio >= least)
     peak_mb = found["peak_mb"]
     say("drill, largest process", f"{peak_mb:.0f} MB", peak_mb, "at most 150 MB", peak_mb <= 150)
 
@@ -191,6 +194,61 @@ def growth(count: int) -> dict[str, float]:
     return figures
 
 
+def bench_clock() -> None:
+    """The controlled clock: a cycle with it and without, an exec, a look at the time."""
+    import bench_clock as costs
+
+    found = costs.measure()
+    ratio = found["cycle_s"] / found["plain_cycle_s"]
+    measured = f"{found['cycle_s']:.2f} s / {found['plain_cycle_s']:.2f} s a day"
+    say("cycle with clock / without", measured, ratio, "at most 1.25", ratio <= 1.25)
+    each_ms = found["exec_ms"]
+    measured = f"{each_ms:.2f} ms more each, {found['start_ms']:.0f} ms once a command"
+    say("an exec under the clock", measured, each_ms, "at most 1 ms", each_ms <= 1)
+    ratio = found["look_ns"] / found["plain_look_ns"]
+    measured = f"{found['look_ns']:.0f} ns / {found['plain_look_ns']:.0f} ns by Python"
+    say("a look at the clock", measured, ratio, "at most 2", ratio <= 2)
+
+
+def bench_fleet() -> None:
+    """The whole system in containers: ready and gone again, a day, and 400 of them in sequence."""
+    import bench_fleet as costs
+
+    found = costs.measure(VERIFY)
+    ready_s, day_s = found["ready_s"], found["day_s"]
+    say(
+        "fleet of jak + 3 ready, and gone",
+        f"{ready_s:.1f} s",
+        ready_s,
+        "at most 20 s",
+        ready_s <= 20,
+    )
+    say("fleet, a simulated day", f"{day_s:.2f} s", day_s, "at most 3 s", day_s <= 3)
+    all_min = (ready_s + DAYS * day_s) / 60
+    measured = f"{all_min:.1f} min (extrapolated, one segment)"
+    say("fleet, 400 days", measured, all_min, "at most 20 min", all_min <= 20)
+
+
+def bench_explore() -> None:
+    """Random timelines of 400 days and 3 hosts, followed in the model."""
+    few, many = (
+        wall(VERIFY, "simulate", "--explore", str(count), "--days", str(DAYS), "--hosts", "3")
+        for count in (100, 600)
+    )
+    a_minute = 500 / (many - few) * 60
+    measured = f"{many:.1f} s for 600, {few:.1f} s for 100"
+    say("timelines explored a minute", measured, a_minute, "at least 1000", a_minute >= 1000)
+
+
+def bench_scenarios() -> None:
+    """The quick suite of scenarios, and once more when nothing has changed."""
+    rungs = [(VERIFY, "scenario", "run", "--fidelity", r) for r in ("model", "decisions", "cycle")]
+    first = sum(wall(*rung, "--rebuild") for rung in rungs)
+    say("scenarios, without containers", f"{first:.0f} s", first, "under 360 s", first < 360)
+    again = sum(wall(*rung) for rung in rungs)
+    say("scenarios, nothing changed", f"{again:.1f} s", again, "under 3 s", again < 3)
+
+
 BENCHES: dict[str, Callable[[], None]] = {
     "help": bench_help,
     "model": bench_model,
@@ -198,6 +256,10 @@ BENCHES: dict[str, Callable[[], None]] = {
     "cycle": bench_cycle,
     "drill": bench_drill,
     "growth": bench_growth,
+    "clock": bench_clock,
+    "fleet": bench_fleet,
+    "explore": bench_explore,
+    "scenarios": bench_scenarios,
 }
 
 

@@ -1,6 +1,6 @@
 """What the controlled clock costs: a cycle with it and without, an exec, a look at the clock.
 
-`.venv/bin/python ci/bench_clock.py`. Both sides run in turn, several times; the least time counts,
+Both sides run in turn, several times; the least time counts,
 because on a shared machine the rest is other people's work.
 """
 
@@ -84,19 +84,18 @@ def look_s(argv: tuple[str, ...]) -> float:
     return float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
-def say(name: str, measured: str, ratio: float, wanted: str) -> None:
-    """Print one line of the table."""
-    print(f"{name:<34} {measured:<46} {ratio:>8.2f}   {wanted}", flush=True)
-
-
-def bench() -> None:
-    """Print the table."""
+def measure() -> dict[str, float]:
+    """Return what a cycle, the start of a program and a look at the time cost, with and without."""
     controlled = compose()
     assert controlled.clock.is_controlled, controlled.clock.refusal
     dated = replace(controlled, clock=Control("for comparison"))
-    with_it, without = least(lambda: cycle_s(controlled), lambda: cycle_s(dated))
-    measured = f"{with_it:.2f} s / {without:.2f} s a day"
-    say("cycle with clock / without", measured, with_it / without, "at most 1.25")
+    found = dict(
+        zip(
+            ("cycle_s", "plain_cycle_s"),
+            least(lambda: cycle_s(controlled), lambda: cycle_s(dated)),
+            strict=True,
+        )
+    )
     with tempfile.TemporaryDirectory() as folder:
         page = ClockPage.create(Path(folder) / "page")
         page.set(datetime(2031, 1, 1, tzinfo=UTC))
@@ -104,14 +103,9 @@ def bench() -> None:
         nothing = ("sh", "-c", ":")
         with_it, without = least(lambda: exec_s(under(page.path, storm)), lambda: exec_s(storm))
         begin, _ = least(lambda: exec_s(under(page.path, nothing)), lambda: 0.0)
-        each_ms = (with_it - begin - without) / EXECS * 1_000
-        say("an exec under the clock", f"{each_ms:.2f} ms more each", each_ms, "about 0.6")
-        say("the launcher's start", f"{begin * 1_000:.0f} ms", begin * 1_000, "once a command")
+        found["start_ms"] = begin * 1_000
+        found["exec_ms"] = (with_it - begin - without) / EXECS * 1_000
         look = (sys.executable, "-I", "-S", "-c", LOOK % LOOKS)
         with_it, without = least(lambda: look_s(under(page.path, look)), lambda: look_s(look))
-        measured = f"{with_it / LOOKS * 1e9:.0f} ns / {without / LOOKS * 1e9:.0f} ns by Python"
-        say("a look at the clock", measured, with_it / without, "")
-
-
-if __name__ == "__main__":
-    bench()
+        found["look_ns"], found["plain_look_ns"] = with_it / LOOKS * 1e9, without / LOOKS * 1e9
+    return found

@@ -1,19 +1,16 @@
 """What a fleet costs: how soon jak and three hosts are ready, and what a simulated day takes.
 
 The first run makes the image where there is none, and is not counted. One run of one day and one of
-several, in sequence, give both figures: `python ci/bench_fleet.py`.
+several, in sequence, give both figures.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 DAYS = 11
-READY_S_MAX, DAY_S_MAX = 20.0, 3.0
 
 
 def measure(verify: str) -> dict[str, float]:
@@ -30,15 +27,3 @@ def _run(verify: str, days: int) -> float:
     done = subprocess.run((verify, *words), stdout=subprocess.PIPE, check=True)
     assert json.loads(done.stdout)["verdict"] == "OK"
     return time.perf_counter() - begun_s
-
-
-def main() -> None:
-    """Print the figures, and whether they are what was asked for."""
-    found = measure(str(Path(sys.executable).with_name("restic-verify")))
-    for name, most in (("ready_s", READY_S_MAX), ("day_s", DAY_S_MAX)):
-        met = "met" if found[name] <= most else "NOT MET"
-        print(f"fleet {name:<8} {found[name]:6.2f} s   at most {most:g} s   {met}")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 
 from verifier.cli.compose_fleet import provide_image
 from verifier.cli.programs import local_host
-from verifier.core.errors import VerifyError
+from verifier.core.errors import CannotVerify, ToolMissing
 from verifier.fleet.container_engine import open_engine
 from verifier.fleet.containers import Fleet, Ground, open_fleet
 from verifier.fleet.description import Machine
@@ -25,18 +26,22 @@ IDLE = ("/bin/bash", "-c", "echo ready; exec sleep infinity")
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerClient]:
-    """The engine; without one nothing is proven about containers, and that is no pass."""
-    try:
-        with open_engine(os.environ) as engine:
-            yield engine
-    except VerifyError as error:
-        pytest.fail(f"{error}. {error.remedy}")
+    """The engine; where there is none, every test that needs it is skipped and says so."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_engine(os.environ))
+        except CannotVerify as error:
+            pytest.skip(f"{error}; {error.remedy}")
+        yield opened
 
 
 @pytest.fixture(scope="session")
 def ground(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     host = local_host(os.environ, inherit=False)
-    image = provide_image(engine, host, os.environ, lambda _: None)
+    try:
+        image = provide_image(engine, host, os.environ, lambda _: None)
+    except ToolMissing as error:
+        pytest.fail(f"{error}; {error.remedy} (ci/test installs it for root)", pytrace=False)
     with open_run(engine, tmp_path_factory.mktemp("run"), os.environ) as run:
         yield Ground(image, run, host, dict(os.environ))
 

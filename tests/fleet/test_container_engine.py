@@ -6,12 +6,16 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.drill.unprivileged import as_nobody
 from verifier.core.errors import CannotVerify, ToolMissing, VerifyError
 from verifier.fleet.container_engine import load_docker, open_engine
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 def _refusal(address: str) -> tuple[str, str]:
@@ -56,12 +60,12 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.heavy
-def test_present_engine_opens() -> None:
-    with open_engine(os.environ) as engine:
-        assert engine.ping()
+def test_present_engine_opens(engine: DockerClient) -> None:
+    assert engine.ping()
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("engine")
 def test_what_the_engine_refuses_is_an_error_of_ours() -> None:
     with pytest.raises(CannotVerify, match="Docker refused"), open_engine(os.environ) as engine:
         engine.containers.create("restic-verify/no-such-image:1")

@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.cli import console
 from tests.simulate.lab import kinds, run, timeline
-from verifier.core.errors import CannotVerify
 from verifier.core.finding import Verdict
 
 
-def test_without_docker_one_sentence_names_another_way() -> None:
-    environ = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
-    with pytest.raises(CannotVerify) as caught:
-        run("--days 1 --fidelity fleet", environ)
+def _without_engine(folder: Path) -> dict[str, str]:
+    return {"DOCKER_HOST": f"unix://{folder}/docker.sock"}
 
-    assert "no Docker engine answers" == caught.value.message
-    assert "--fidelity cycle" in caught.value.remedy
+
+def _without_package(folder: Path) -> dict[str, str]:
+    (folder / "docker.py").write_text('raise ModuleNotFoundError("none", name="docker")')
+    return {"PYTHONPATH": str(folder)}
+
+
+def _without_program(folder: Path) -> dict[str, str]:
+    for name in ("restic", "rclone"):
+        program = shutil.which(name)
+        assert program is not None
+        (folder / name).symlink_to(program)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        (_without_engine, "no Docker engine answers"),
+        (_without_package, "the Python package docker is not installed"),
+        (_without_program, "the program `docker` is not on PATH"),
+    ],
+)
+def test_what_lacks_is_one_sentence_and_another_way(
+    tmp_path: Path, without: Callable[[Path], dict[str, str]], said: str
+) -> None:
+    done = console.run(
+        "simulate",
+        "--days=1",
+        "--fidelity=fleet",
+        env=console.environment(**without(tmp_path)),
+    )
+    sentence, remedy = done.stderr.decode().splitlines()
+
+    assert (3, b"") == (done.returncode, done.stdout)
+    assert f"restic-verify: Docker: {said}" == sentence
+    assert remedy.endswith("or simulate without containers: --fidelity cycle")
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("release", ["0.14.0", "0.18.0", "0.19.1"])
 def test_fleet_proves_days_that_are_still_to_come(release: str, restic_release: object) -> None:
     assert callable(restic_release)

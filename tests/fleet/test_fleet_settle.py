@@ -11,7 +11,8 @@ from tests.simulate.systems import config
 from verifier.config.models import Config
 from verifier.cycle.render import render
 from verifier.simulate.worlds.fleet_keys import new_identity
-from verifier.simulate.worlds.fleet_settle import copy_folder, remote_of, settle
+from verifier.simulate.worlds.fleet_settle import copy_folder, free_name, remote_of, settle
+from verifier.simulate.worlds.fleet_store import StoreSite
 from verifier.simulate.worlds.fleet_system import Grounds, coordinator_machine, host_machine
 
 PRODUCTION: dict[str, Any] = {
@@ -23,7 +24,9 @@ PRODUCTION: dict[str, Any] = {
 
 def _grounds(folder: Path, *, controlled: bool) -> Grounds:
     (folder / "restic").write_bytes(b"a program")
-    return Grounds(folder / "r", folder / "o", folder / "c", folder / "restic", 1_500, controlled)
+    store = StoreSite.make("store", folder / "o", folder / "access", folder / "rclone")
+    places = (folder / "r", folder / "o", folder / "c", folder / "restic")
+    return Grounds(*places, 1_500, controlled, store)
 
 
 def test_production_paths_stay() -> None:
@@ -99,7 +102,8 @@ def test_host_of_the_coordinators_name_is_another_machine() -> None:
 @pytest.mark.parametrize(
     ("method", "target", "settled", "copy"),
     [
-        ("rclone-sync", "off:a/b", "off:a/b", "a/b"),
+        ("rclone-sync", "off:a/b", "off:a/b", "copy/a/b"),
+        ("rclone-sync", "off:", "off:", "copy"),
         ("rclone-sync", "/mnt/x", "/mnt/x", "."),
         ("rclone-sync", ":s3:bucket", "/mnt/offsite", "."),
         ("restic-copy", "s3:x/y", "/mnt/offsite", "."),
@@ -160,3 +164,45 @@ def test_remote_keeps_its_name(tmp_path: Path) -> None:
     assert system.offsite is not None
     assert ("offsite", "restic") == remote_of(system.offsite)
     assert b"[offsite]\ntype = alias\n" in settings
+    assert b"endpoint = http://store:9000\n" in settings
+    assert b"secret_access_key = %b\n" % _accepted(tmp_path)[1] in settings
+
+
+def _accepted(folder: Path) -> list[bytes]:
+    return (folder / "access" / "key").read_bytes().split(b",")
+
+
+def test_machines_of_ours_take_no_name_of_theirs() -> None:
+    hosts = [
+        {"name": "logs", "include": ["/srv"], "address": "offsite"},
+        {"name": "logs-of-fleet", "include": ["/srv"]},
+    ]
+    settled = settle(config(hosts=hosts))
+
+    assert "logs-of-fleet-of-fleet" == free_name(settled, "logs")
+    assert "offsite-of-fleet" == free_name(settled, "offsite")
+    assert "jak-of-fleet" == free_name(settled, "jak")
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        (["/etc", "/var"], "/var/lib/manifest"),
+        (["/"], "/var/lib/manifest"),
+        (["/var/lib/manif", "/etc/"], "/var/lib/manif/restic-manifest/manifest"),
+    ],
+)
+def test_manifest_lies_below_an_include(include: list[str], expected: str) -> None:
+    hosts = [{"name": "web1", "include": include, "manifest": "/var/lib/manifest"}]
+
+    assert expected == settle(config(hosts=hosts)).hosts[0].manifest
+
+
+def test_host_with_a_manifest_has_its_program(tmp_path: Path) -> None:
+    hosts = [{"name": "web1", "include": ["/srv"], "manifest": "/srv/m/manifest"}]
+    _, web1 = _machines(settle(config(hosts=hosts)), _grounds(tmp_path, controlled=True))
+    program = web1.files["/usr/local/bin/restic-manifest"]
+
+    assert 0o755 == program.mode
+    assert b"/srv/m/manifest" in program.content
+    assert "install -d -o restic /srv/m" in web1.boot

@@ -1,4 +1,4 @@
-"""Nothing outlives a run: however it ends, its containers and networks are gone.
+"""Nothing outlives a run: however it ends, its containers, networks and volumes are gone.
 
 Seen red by leaving out each of the three sweeps in turn.
 """
@@ -6,6 +6,7 @@ Seen red by leaving out each of the three sweeps in turn.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli import console
 from tests.fleet.conftest import idle
+from tests.house.tree import ROOT
+from verifier.fleet.container_engine import open_engine
 from verifier.fleet.containers import Ground, open_fleet
-from verifier.fleet.sweep import RUN, open_run, sweep_dead, sweep_run
+from verifier.fleet.sweep import FOLDER, RUN, open_run, sweep_dead, sweep_run
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.heavy
 
 WAIT_S = 60.0
+SERVERS = {"jak", "offsite", "logs"}
 
 
 def _left(engine: DockerClient, number: str) -> int:
@@ -130,3 +135,69 @@ def test_next_run_sweeps_what_even_the_watcher_left(
 
     assert run.number in swept
     assert 0 == _left(engine, run.number)
+
+
+def test_volume_of_a_container_goes_with_it(
+    engine: DockerClient, ground: Ground, tmp_path: Path
+) -> None:
+    with open_run(engine, tmp_path, os.environ) as run:
+        made = engine.containers.create(
+            ground.image.tag, labels=dict(run.labels), volumes=["/anonymous"]
+        )
+        (volume,) = (mount["Name"] for mount in made.attrs["Mounts"])
+        during = {volume.name for volume in engine.volumes.list()}
+
+    assert volume in during
+    assert volume not in {volume.name for volume in engine.volumes.list()}
+
+
+@pytest.fixture
+def simulation(ground: Ground, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A simulation as a user starts it, once it has machines, and the number of its run."""
+    words = ("simulate", "--fidelity=fleet", "--days=30", "--segments=1")
+    process = subprocess.Popen(
+        (console.SCRIPT, *words, f"--config={ROOT / 'fixtures' / 'example' / 'verify.toml'}"),
+        env=console.environment(TMPDIR=str(tmp_path)),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    number = ""
+    until = time.monotonic() + WAIT_S
+    with open_engine(os.environ) as engine:
+        while not SERVERS <= _hosts_of(engine, number) and time.monotonic() < until:
+            number = _number_below(engine, tmp_path) or number
+        yield process, number
+        process.kill()
+        process.wait()
+        sweep_run(engine, number)
+
+
+def _number_below(engine: DockerClient, folder: Path) -> str:
+    networks = engine.networks.list(filters={"label": RUN})
+    labels = ((network.attrs or {}).get("Labels") or {} for network in networks)
+    found = [own[RUN] for own in labels if own[FOLDER].startswith(f"{folder}/")]
+    return found[0] if found else ""
+
+
+def _hosts_of(engine: DockerClient, number: str) -> set[str]:
+    wanted = {"label": f"{RUN}={number}"}
+    containers = engine.containers.list(filters=wanted, ignore_removed=True)
+    return {container.attrs["Config"]["Hostname"] for container in containers}
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["ctrl-c", "kill-9"]
+)
+def test_ended_simulation_takes_its_servers_along(
+    engine: DockerClient,
+    simulation: tuple[subprocess.Popen[bytes], str],
+    number: signal.Signals,
+    status: int,
+) -> None:
+    process, run = simulation
+    during = _hosts_of(engine, run)
+    process.send_signal(number)
+
+    assert status == process.wait(WAIT_S)
+    assert SERVERS <= during
+    assert 0 == _awaited(engine, run)

@@ -1,16 +1,19 @@
-"""Every module is reached from the command line: what nobody can run is not kept."""
+"""Every module is reached from the command line or by pytest: what nobody can run is not kept."""
 
 from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.tree import SOURCE, copy_of_the_house, modules
+from tests.house.tree import ROOT, SOURCE, copy_of_the_house, modules
 from verifier.cli.main import COMMANDS
 
-ROOTS = {"verifier.__main__", *(f"verifier.cli.{command}" for command in COMMANDS)}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PLUGINS = PROJECT["entry-points"]["pytest11"].values()
+ROOTS = {"verifier.__main__", *(f"verifier.cli.{command}" for command in COMMANDS), *PLUGINS}
 
 
 def _mentioned(path: Path) -> Iterator[str]:

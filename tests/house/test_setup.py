@@ -11,9 +11,9 @@ import pytest
 from tests.house.tree import ROOT
 
 
-def _setup(env: dict[str, str] | None = None) -> tuple[int, str]:
+def _setup(env: dict[str, str] | None = None, *words: str) -> tuple[int, str]:
     ended = subprocess.run(
-        [ROOT / "ci" / "setup"], env=env, check=False, capture_output=True, text=True
+        [ROOT / "ci" / "setup", *words], env=env, check=False, capture_output=True, text=True
     )
     assert ended.stdout == "", "standard output belongs to the command that set up"
     return ended.returncode, ended.stderr
@@ -61,3 +61,30 @@ def test_any_restic_on_the_path_serves(path: Path) -> None:
         _put(path, name, "")
 
     assert (0, "") == _setup({"PATH": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"), [("exit 0", "install the package mmdebstrap"), ("exit 1", "")]
+)
+def test_builder_of_images_is_asked_for_where_an_engine_is(
+    path: Path, engine: str, said: str
+) -> None:
+    for name in ("restic", "rclone"):
+        _put(path, name, "")
+    _put(path, "docker", engine)
+    told = {words: _setup({"PATH": str(path)}, *words) for words in ((), ("fleet",))}
+
+    assert (0, "") == told[()]
+    assert (0, bool(said)) == (told[("fleet",)][0], bool(told[("fleet",)][1]))
+    assert said in told[("fleet",)][1]
+
+
+def test_builder_is_installed_by_root_alone(path: Path, tmp_path: Path) -> None:
+    for name in ("restic", "rclone", "docker"):
+        _put(path, name, "")
+    _put(path, "id", "echo 0")
+    _put(path, "apt-get", f'echo "$@" >>{tmp_path}/asked')
+    status, _ = _setup({"PATH": str(path)}, "fleet")
+
+    assert 0 == status
+    assert "mmdebstrap" == (tmp_path / "asked").read_text().split()[-1]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from verifier.config.expected import ExpectedAlert, ExpectedRecovery
 from verifier.config.models import keys_of
 from verifier.config.scenario import About, Expect, ExpectedFinding, ExpectedGroup, Fidelity
 from verifier.config.scenario_faults import EVERYWHERE, RUNGS, Faults
@@ -46,3 +47,5 @@ def test_keys_of_what_is_expected_are_named() -> None:
 
     assert all(f"`{key}`" in rows["findings"] for key in keys_of(ExpectedFinding))
     assert all(f"`{key}`" in rows["survivors"] for key in keys_of(ExpectedGroup))
+    assert all(f"`{key}`" in rows["alerts"] for key in keys_of(ExpectedAlert))
+    assert all(f"`{key}`" in rows["recovery"] for key in keys_of(ExpectedRecovery))

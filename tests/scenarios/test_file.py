@@ -110,6 +110,85 @@ def test_fault_of_a_real_cycle_is_refused_elsewhere() -> None:
     assert "lock-left" in error.remedy
 
 
+UPGRADED = """\
+[[faults.restic-upgraded]]
+hosts = ["jak", "web1"]
+from = 2024-03-01
+restic = "0.18.0"
+
+[expect]
+"""
+
+
+def test_coordinator_may_be_upgraded_like_a_host() -> None:
+    text = GOOD.replace('["model"]', '["cycle"]').replace("[[faults.clock", "[[other.clock")
+    text = text[: text.index("[[other")] + UPGRADED + text.split("[expect]\n")[1]
+
+    assert ("jak", "web1") == parse_scenario(text, "x").faults.restic_upgraded[0].hosts
+    for old, new, key in (
+        ('"jak"', '"jack"', "faults.restic-upgraded[0].hosts[0]"),
+        ('"0.18.0"', '"latest"', "faults.restic-upgraded[0].restic"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse_scenario(text.replace(old, new), "x")
+        assert key == caught.value.key
+
+
+@pytest.mark.parametrize(
+    "offsite", ["", '[offsite]\nmethod = "restic-copy"\ntarget = "/mnt/copy"\n']
+)
+def test_store_that_fails_needs_a_copy_by_rclone(offsite: str) -> None:
+    fault = "[[faults.offsite-refused]]\nfrom = 2024-03-01\nto = 2024-03-02\n"
+    text = GOOD.replace('["model"]', '["cycle"]').replace(
+        "[expect]\n", f"{fault}{offsite}[expect]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse_scenario(text, "some.toml")
+
+    assert "found no off-site copy that can fail" in str(caught.value)
+
+
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         load_scenario(tmp_path / "none.toml")
+
+
+ALERT = '[[expect.alerts]]\nhost = "web1"\nlevel = "warning"\n'
+POINT = '[[expect.recovery]]\nhost = "web1"\nhours = 24\n'
+
+
+def test_scenario_may_expect_alerts_or_recovery_points_alone() -> None:
+    survivors = '[[expect.survivors]]\nhost = "web1"\ncount = 3\n'
+    for alone in (ALERT, POINT, "alerts = []\n"):
+        assert parse_scenario(GOOD.replace(survivors, alone), "x.toml").expect.survivors == ()
+    assert parse_scenario(GOOD, "x.toml").expect.alerts is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "remedy"),
+    [
+        (ALERT.replace("web1", "web"), "expect.alerts[0].host", "'web1'"),
+        (POINT.replace("web1", "web"), "expect.recovery[0].host", "'web1'"),
+        (ALERT.replace('"warning"', '"alram"'), "expect.alerts[0].level", "one of these"),
+        (f'{ALERT}escalated-age = "28h"\n', "expect.alerts[0]", "take the rest out"),
+        (f'{ALERT}opened-age = "28"\n', "expect.alerts[0].opened-age", "28h"),
+        (f"{ALERT}opened = 2024-03-01\n", "expect.alerts[0].opened", "UTC offset"),
+        (
+            f"{ALERT}open = true\nresolved = 2024-03-01T04:00:00Z\n",
+            "expect.alerts[0]",
+            "one of the two",
+        ),
+        (f"{ALERT}ages = 3\n", "expect.alerts[0].ages", "docs/scenarios.md"),
+        (POINT.replace("24", '"none"'), "expect.recovery[0].hours", "nothing"),
+        (POINT.replace("24", "-1"), "expect.recovery[0].hours", "24"),
+        (POINT.replace("24", "true"), "expect.recovery[0].hours", "24"),
+    ],
+)
+def test_fault_of_an_expected_alert_or_recovery_point_is_placed(
+    text: str, key: str, remedy: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_scenario(f"{GOOD}\n{text}", "some.toml")
+
+    assert key == caught.value.key
+    assert remedy in caught.value.remedy

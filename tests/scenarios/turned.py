@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 
+from verifier.config.expected import NOTHING, ExpectedAlert, ExpectedRecovery
 from verifier.config.scenario import Expect, ExpectedFinding, ExpectedGroup
 
 VERDICTS = ("OK", "WARNING", "UNKNOWN", "CRITICAL")
@@ -30,6 +31,13 @@ def turned(expect: Expect) -> Iterator[tuple[str, Expect]]:
         left = (*expect.survivors[:index], *expect.survivors[index + 1 :])
         if left:
             yield f"without {group.host}", _with(expect, survivors=left)
+    if expect.alerts is not None:
+        for what, alerts in _turned_alerts(expect.alerts):
+            yield what, _with(expect, alerts=alerts)
+    for index, point in enumerate(expect.recovery):
+        for what, other in _turned_recovery(point):
+            points = (*expect.recovery[:index], other, *expect.recovery[index + 1 :])
+            yield f"recovery of {point.host} {what}", _with(expect, recovery=points)
 
 
 def _turned_group(group: ExpectedGroup) -> Iterator[tuple[str, ExpectedGroup]]:
@@ -40,6 +48,39 @@ def _turned_group(group: ExpectedGroup) -> Iterator[tuple[str, ExpectedGroup]]:
         day = getattr(group, end)
         if day is not None:
             yield end, group.model_copy(update={end: day + timedelta(days=1)})
+
+
+def _turned_alerts(
+    alerts: tuple[ExpectedAlert, ...],
+) -> Iterator[tuple[str, tuple[ExpectedAlert, ...]]]:
+    more = ExpectedAlert.model_validate({"host": "nobody", "level": "warning"})
+    yield "one alert more", (*alerts, more)
+    for index, alert in enumerate(alerts):
+        before, after = alerts[:index], alerts[index + 1 :]
+        yield f"without alert {index}", (*before, *after)
+        for what, changed in _turned_alert(alert):
+            yield f"alert {index} {what}", (*before, changed, *after)
+
+
+def _turned_alert(alert: ExpectedAlert) -> Iterator[tuple[str, ExpectedAlert]]:
+    other = "warning" if alert.level == "alarm" else "alarm"
+    yield other, alert.model_copy(update={"level": other})
+    yield "of another host", alert.model_copy(update={"host": "nobody"})
+    for what in ("opened", "opened_age", "escalated", "escalated_age", "resolved"):
+        held = getattr(alert, what)
+        if held is not None:
+            yield what, alert.model_copy(update={what: held + timedelta(minutes=1)})
+    if alert.open_ is not None:
+        yield "open", alert.model_copy(update={"open_": not alert.open_})
+
+
+def _turned_recovery(point: ExpectedRecovery) -> Iterator[tuple[str, ExpectedRecovery]]:
+    others = (24, 0) if point.hours == NOTHING else (point.hours - 1, point.hours + 1, NOTHING)
+    for hours in others:
+        yield f"{hours} hours", point.model_copy(update={"hours": hours})
+    yield "of another host", point.model_copy(update={"host": "nobody"})
+    if point.on is not None:
+        yield "on another day", point.model_copy(update={"on": date(1970, 1, 1)})
 
 
 def _with(expect: Expect, **changed: object) -> Expect:

@@ -280,7 +280,7 @@ MISBEHAVIOUR = {
         WEB,
     ),
     "prune-does-nothing": ('[ "$1" = prune ] && exit 0', {"unreachable-data"}, "2024-01-05"),
-    "prune-fails": ('[ "$1" = prune ] && exit 5', {"step-failed", "unreachable-data"}, "prune"),
+    "prune-fails": ('[ "$1" = prune ] && exit 5', {"step-failed"}, "prune"),
 }
 
 

@@ -150,6 +150,19 @@ def test_thirty_days_leave_what_the_policy_says(policy: Policy, count: int) -> N
     assert count == len(keeping.snapshots())
 
 
+def test_rules_of_another_release_hold_from_the_step_on_which_they_come() -> None:
+    policy = Policy(daily=3, yearly=10)
+    upgraded = world(policy, OLD)
+    for number, step in enumerate(steps(8)):
+        if number == 4:
+            upgraded.obey(NEW)
+        upgraded.run(step)
+    left = sorted(snapshot.taken_at.day for snapshot in upgraded.snapshots())
+
+    # Of the first four days three were left, and from then on the oldest stays.
+    assert [2, 6, 7, 8] == left
+
+
 def test_a_step_that_does_not_run_changes_nothing() -> None:
     keeping = world(Policy(last=1))
     keeping.run(steps(1)[0])

@@ -10,7 +10,8 @@ import pytest
 from verifier.config.scenario import Expect
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
-from verifier.simulate.scenario_expect import Seen, differences, match
+from verifier.simulate.normal import differences
+from verifier.simulate.scenario_expect import Seen, match
 
 GAP = Finding("gap", "web1 /srv", "no restore point")
 LATE = Finding("late", "db1", "26 hours")
@@ -20,7 +21,11 @@ def snapshot(host: str, day: int, path: str = "/srv") -> Snapshot:
     return Snapshot(f"{host}{path}{day}", datetime(2024, 3, day, 4, tzinfo=UTC), host, (path,))
 
 
-SEEN = Seen((GAP, LATE), (snapshot("web1", 5), snapshot("web1", 4), snapshot("db1", 5)))
+def _seen(findings: tuple[Finding, ...], survivors: tuple[Snapshot, ...]) -> Seen:
+    return Seen(findings, survivors, alerts=(), recovery=())
+
+
+SEEN = _seen((GAP, LATE), (snapshot("web1", 5), snapshot("web1", 4), snapshot("db1", 5)))
 GROUPS = [
     {"host": "web1", "count": 2, "oldest": datetime(2024, 3, 4, tzinfo=UTC).date()},
     {"host": "db1", "count": 1},
@@ -58,7 +63,7 @@ def test_finding_about_something_else_is_both() -> None:
 
 
 def test_what_is_no_worse_than_ok_may_be_expected_and_need_not_be() -> None:
-    fine = Seen((*SEEN.findings, Finding("day-boundary", "web1", "cut in UTC")), SEEN.survivors)
+    fine = _seen((*SEEN.findings, Finding("day-boundary", "web1", "cut in UTC")), SEEN.survivors)
 
     assert [] == kinds(fine, expect())
     assert [] == kinds(fine, expect(findings=[*FINDINGS, {"kind": "day-boundary"}]))
@@ -66,7 +71,7 @@ def test_what_is_no_worse_than_ok_may_be_expected_and_need_not_be() -> None:
 
 
 def test_one_finding_seen_often_is_told_once() -> None:
-    often = Seen((GAP, GAP, GAP, LATE), SEEN.survivors)
+    often = _seen((GAP, GAP, GAP, LATE), SEEN.survivors)
 
     assert ["unexpected"] == kinds(often, expect(findings=FINDINGS[1:]))
 
@@ -93,7 +98,7 @@ def test_group_that_nobody_named_is_unexpected() -> None:
 
 
 def test_host_with_two_groups_is_named_with_its_paths() -> None:
-    two = Seen(SEEN.findings, (*SEEN.survivors, snapshot("web1", 3, "/etc")))
+    two = _seen(SEEN.findings, (*SEEN.survivors, snapshot("web1", 3, "/etc")))
     named = [{**GROUPS[0], "paths": ["/srv"]}, {"host": "web1", "paths": ["/etc"], "count": 1}]
 
     assert [] == kinds(two, expect(survivors=[*named, GROUPS[1]]))
@@ -106,9 +111,9 @@ def test_survivors_that_are_not_named_at_all_are_free() -> None:
 
 def test_two_runs_that_differ_are_told_apart() -> None:
     pack = "data/" + "{}" * 64
-    again = Seen((GAP, LATE), SEEN.survivors[:2])
-    first = Seen((Finding("lost", pack.format(*"a" * 64), ""),), ())
-    second = Seen((Finding("lost", pack.format(*"b" * 64), ""),), ())
+    again = _seen((GAP, LATE), SEEN.survivors[:2])
+    first = _seen((Finding("lost", pack.format(*"a" * 64), ""),), ())
+    second = _seen((Finding("lost", pack.format(*"b" * 64), ""),), ())
 
     assert ["disagreement"] == [f.kind for f in differences("x", SEEN, again)]
     assert () == differences("x", SEEN, SEEN)

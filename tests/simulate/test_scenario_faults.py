@@ -9,7 +9,7 @@ import pytest
 
 from verifier.config.scenario import make_scenario
 from verifier.core.snapshot import Snapshot
-from verifier.simulate.faults import is_added
+from verifier.simulate.faults import is_added, machine_of
 from verifier.simulate.scenario import as_seen_at, plan
 from verifier.simulate.timeline import Step
 
@@ -84,6 +84,18 @@ def test_renamed_host_goes_on_under_the_new_name() -> None:
 
     assert ["web1"] * 4 + ["new"] * 2 == [s.host for s in of("web1", renamed)]
     assert {"db1"} == {s.host for s in of("db1", renamed)}
+
+
+def test_machine_keeps_its_name_whatever_its_snapshots_carry() -> None:
+    renamed = steps(
+        host_renamed=[{"host": "web1", "from": date(2024, 3, 4), "name": "db1"}],
+        snapshots_added=[
+            {"host": "db1", "on": date(2024, 3, 4), "first": steps()[0].due[0].taken_at}
+        ],
+    )[0].due
+
+    assert ["db1", "web1", "db1"] == list(map(machine_of, renamed))
+    assert {"db1"} == {snapshot.host for snapshot in renamed}
 
 
 def test_wrong_clock_stays_with_the_host_that_is_renamed() -> None:

@@ -51,6 +51,16 @@ def test_ssh_passes_the_password_and_nothing_else_of_the_caller(folder: Path) ->
     assert done.stdout.decode().endswith(f"{folder}/hosts/web1\n")
 
 
+def test_programs_of_the_host_come_before_those_of_all(folder: Path) -> None:
+    (folder / "hosts/web1/bin").mkdir()
+    program(folder / "hosts/web1/usr/local/bin", "backup-restic", "restic version")
+    program(folder / "hosts/web1/bin", "restic", "echo its own")
+    path = f"{folder}/bin:/usr/bin:/bin"
+    done = call(folder, "ssh", "restic@web1.simulated", "/usr/local/bin/backup-restic", PATH=path)
+
+    assert b"its own\n" == done.stdout
+
+
 def test_ssh_that_is_not_told_to_send_the_password_does_not(folder: Path) -> None:
     done = call(
         folder, "ssh", "-p", "50000", "restic@web1.simulated", "/usr/local/bin/backup-restic"

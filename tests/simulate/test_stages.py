@@ -9,7 +9,7 @@ import pytest
 from verifier.core.finding import Finding
 from verifier.core.host import Completed
 from verifier.simulate.timeline import Step
-from verifier.simulate.worlds.stages import Stage, failures, parse_stages
+from verifier.simulate.worlds.stages import Ran, Stage, failures, parse_stages
 
 AT = datetime(2024, 1, 1, 4, tzinfo=UTC)
 WEB = "backup host=web1 status=0 duration_s=1\n"
@@ -20,7 +20,7 @@ ILL = "run status=1 duration_s=2\nFailed run backups.\n"
 
 def found(stdout: str, status: int, missed: tuple[str, ...] = ()) -> list[Finding]:
     done = Completed(status, stdout.encode(), b"Fatal: no\n", 2.0)
-    return list(failures(Step(AT, (), missed), parse_stages(done.stdout), done))
+    return list(failures(Ran(Step(AT, (), missed), parse_stages(done.stdout), done)))
 
 
 def test_stages_are_read_among_other_output() -> None:

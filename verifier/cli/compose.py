@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verifier.cli.compose_clock import Control, ask_control
 from verifier.cli.context import Context
 from verifier.cli.deviations import deviations, parse_day
+from verifier.cli.folders import own_folder, work_folder
 from verifier.cli.options import check_known, check_year, keep_options, parse_zone, whole_number
 from verifier.cli.output import put
 from verifier.cli.programs import find_program, find_restic, local_host
 from verifier.config.defaults import defaults
 from verifier.config.load import load
 from verifier.config.models import DAYS_MAX, Config
+from verifier.config.own import own_hosts, read_own
 from verifier.config.policy import parse_keep
-from verifier.core.errors import CannotVerify, NoSpace, UsageError
+from verifier.core.errors import UsageError
 from verifier.cycle.coordinator import fire_times
 from verifier.fleet.local import LocalHost
 from verifier.retention.decide import parse_group_by
 from verifier.retention.rules import NEWEST, release_text, rules_for
 from verifier.simulate.segments import Open, RealWorld, Segment
 from verifier.simulate.simulation import Simulation
+from verifier.simulate.store import content_digest
 from verifier.simulate.timeline import Deviations, Source, plan_steps
+
+if TYPE_CHECKING:
+    from verifier.simulate.worlds.cycle import Programs, Template
 
 HOSTS_MAX = 10_000
 SEGMENTS_MAX = 64
@@ -51,6 +56,7 @@ class Composition:
         restic: the program; empty for the model.
         release: its release, or the one whose rules the model follows.
         tell: takes a line for people.
+        own: the user's files, by the names of the generated ones that they replace.
     """
 
     simulation: Simulation
@@ -64,6 +70,7 @@ class Composition:
     inputs: dict[str, object]
     environ: dict[str, str]
     tell: Callable[[str], object]
+    own: Mapping[str, bytes]
 
     @property
     def days(self) -> int:
@@ -77,7 +84,7 @@ class Composition:
         Raises:
             NoSpace, CannotVerify: the temporary folder does not hold the repositories.
         """
-        with _work_folder() as folder:
+        with work_folder() as folder:
             if self.fidelity == "fleet":
                 with self._fleets(folder) as open_world:
                     yield open_world
@@ -103,6 +110,7 @@ class Composition:
             self.clock,
             self.inputs,
             self.tell,
+            self.own,
         )
         return fleets.worlds(folder, make_template)
 
@@ -117,7 +125,7 @@ class Composition:
 
         @contextmanager
         def open_world(_: Segment) -> Iterator[RealWorld]:
-            with _own_folder(folder) as own:
+            with own_folder(folder) as own:
                 repository = own / "repository"
                 shutil.copytree(folder / "template", repository)
                 access = Access(
@@ -149,9 +157,12 @@ class Composition:
 
         @contextmanager
         def open_world(segment: Segment) -> Iterator[RealWorld]:
-            with _own_folder(folder) as own:
+            with own_folder(folder) as place:
+                if self.own:
+                    yield self._open_own(place, template, programs, segment)
+                    return
                 yield CycleWorld(
-                    own,
+                    place,
                     template,
                     self.config,
                     programs=programs,
@@ -163,32 +174,15 @@ class Composition:
 
         return open_world
 
+    def _open_own(
+        self, folder: Path, template: Template, programs: Programs, segment: Segment
+    ) -> RealWorld:
+        from verifier.simulate.dataset import Dataset
+        from verifier.simulate.worlds.own import OwnScripts, OwnWorld
 
-@contextmanager
-def _work_folder() -> Iterator[Path]:
-    try:
-        work = tempfile.TemporaryDirectory(prefix="restic-verify-", ignore_cleanup_errors=True)
-    except OSError as error:
-        message = f"cannot be made: {error.strerror}"
-        remedy = "set TMPDIR to a folder that this user may write to"
-        raise CannotVerify("temporary folder", message, remedy) from error
-    with work as name:
-        try:
-            yield Path(name)
-        except OSError as error:
-            # Anything but a full disk is a fault of ours. `shutil` gathers errors as text.
-            full = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
-            if not any(words in str(error) for words in full):
-                raise
-            message = "has no room for the test repositories"
-            remedy = "set TMPDIR to a larger disk"
-            raise NoSpace(tempfile.gettempdir(), message, remedy) from error
-
-
-@contextmanager
-def _own_folder(folder: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
-        yield Path(own)
+        dataset = Dataset(self.config.simulate.seed)
+        made_of = OwnScripts(template, self.config, self.own, programs, self.host, dataset)
+        return OwnWorld(folder / "system", made_of, self.simulation.model(), segment.last)
 
 
 def compose_simulation(options: argparse.Namespace, context: Context) -> Composition:
@@ -225,6 +219,10 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
         if options.segments is not None
         else min(cores * _SEGMENTS_PER_CORE[options.fidelity], most)
     )
+    own = _own(config, options, deviating)
+    if own:
+        # A script of the user's own cannot be told the dates of what a later part begins with.
+        segments = 1
     clock = ask_control(host) if options.fidelity in CONTROLLED else Control("not needed")
     return Composition(
         Simulation(steps, policy, rules, config.zone, group_by),
@@ -251,10 +249,25 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
             else "low-cost test key (scrypt N=2)",
             **({"clock": clock.told()} if options.fidelity in CONTROLLED else {}),
             **_told(deviating),
+            **({"own": {name: content_digest(it) for name, it in own.items()}} if own else {}),
         },
         dict(context.environ),
         lambda line: put(context.err, f"{line}\n"),
+        own,
     )
+
+
+def _own(config: Config, options: argparse.Namespace, deviating: Deviations) -> Mapping[str, bytes]:
+    """Return the user's own files, where scripts run at all."""
+    if options.fidelity not in CONTROLLED or not options.config:
+        return {}
+    own = read_own(config, Path(options.config))
+    changed = {change.host for change in deviating.changes} & own_hosts(own)
+    if changed:
+        message = f"the path list of {', '.join(sorted(changed))} stands in a script of your own"
+        remedy = "leave --change-paths and [[simulate.paths]] away, or backup-restic"
+        raise UsageError("paths", message, remedy)
+    return own
 
 
 def _told(deviating: Deviations) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.cli.compose_clock import Control
+from verifier.cli.folders import cache_folder
 from verifier.clock.system import SystemClock
-from verifier.core.errors import ClockNotControlled, UsageError
+from verifier.core.errors import ClockNotControlled
 from verifier.core.host import Host
 from verifier.restic.debian import read_mirror
 from verifier.restic.toolchain import architecture
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from verifier.simulate.simulation import Simulation
     from verifier.simulate.worlds.cycle import Template
 
-UID = 1_500
-"""Of the users of a fleet where we are root; otherwise they have our own, so that we can read."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fleets:
@@ -41,6 +38,7 @@ class Fleets:
         clock: whether it can be controlled on this machine; where it can, the engine is asked too.
         inputs: what the report is a function of; the image and the clock are added.
         tell: takes a line for people.
+        own: the user's files, by the names of the generated ones that they replace.
     """
 
     simulation: Simulation
@@ -51,6 +49,7 @@ class Fleets:
     clock: Control
     inputs: dict[str, object]
     tell: Callable[[str], object]
+    own: Mapping[str, bytes]
 
     @contextmanager
     def worlds(self, folder: Path, make_template: Callable[[], Template]) -> Iterator[Open]:
@@ -64,9 +63,11 @@ class Fleets:
             ToolMissing, CannotVerify: there can be no containers here.
             ClockNotControlled: they cannot be given another time, and the days are not over.
         """
-        from verifier.fleet.container_engine import open_engine
+        from verifier.fleet.container_engine import need_program, open_engine
         from verifier.fleet.containers import Ground
         from verifier.fleet.sweep import open_run
+
+        need_program(self.environ)
 
         with open_engine(self.environ) as engine:
             image = provide_image(engine, self.host, self.environ, self.tell)
@@ -79,43 +80,27 @@ class Fleets:
                 yield self._open(ground, folder, make_template(), controlled=controlled)
 
     def _ask_clock(self, ground: Ground, folder: Path) -> Control:
-        """Run a program under a clock page in a container.
+        """Ask whether containers may have another time.
 
         Raises:
-            ClockNotControlled: it may not be, and the simulated days are not over.
+            ClockNotControlled: they may not, and the simulated days are not over.
         """
-        from verifier.clock.control import under
-        from verifier.clock.page import ClockPage
-        from verifier.fleet.container_once import run_once
-        from verifier.simulate.worlds.fleet_system import (
-            CLOCK_CAPABILITIES,
-            PAGE,
-            PYTHON,
-            clock_mounts,
-        )
-
-        own = folder / "ask-clock"
-        own.mkdir()
-        ClockPage.create(own / "page")
-        command = under(Path(PAGE), ("true",), PYTHON)
-        status, said = run_once(ground, command, clock_mounts(own), CLOCK_CAPABILITIES)
-        if status == 0:
-            return Control("")
-        refusal = said or f"the launcher ended with {status}"
-        if self.simulation.steps[-1].forget_at >= SystemClock().now():
-            raise ClockNotControlled(
-                "clock", refusal, "simulate days that end in the past: --start"
-            )
-        self.tell(f"containers keep the real time: {refusal}")
-        return Control(refusal)
+        control = ask_clock(ground, folder)
+        if not control.is_controlled:
+            if self.simulation.steps[-1].forget_at >= SystemClock().now():
+                raise ClockNotControlled(
+                    "clock", control.refusal, "simulate days that end in the past: --start"
+                )
+            self.tell(f"containers keep the real time: {control.refusal}")
+        return control
 
     def _open(self, ground: Ground, folder: Path, template: Template, *, controlled: bool) -> Open:
         from verifier.simulate.dataset import Dataset
-        from verifier.simulate.worlds.fleet import Setting
+        from verifier.simulate.worlds.fleet import Setting, user_id
         from verifier.simulate.worlds.fleet_open import open_fleet_world
         from verifier.simulate.worlds.fleet_settle import settle
 
-        config, uid = settle(self.config), os.getuid() or UID
+        config, uid = settle(self.config), user_id()
 
         @contextmanager
         def open_world(segment: Segment) -> Iterator[RealWorld]:
@@ -127,6 +112,7 @@ class Fleets:
                 uid,
                 controlled,
                 segment.last,
+                self.own,
             )
             with (
                 tempfile.TemporaryDirectory(
@@ -137,6 +123,26 @@ class Fleets:
                 yield world
 
         return open_world
+
+
+def ask_clock(ground: Ground, folder: Path) -> Control:
+    """Run a program under a clock page in a container; that it may not be is no error here."""
+    from verifier.clock.control import under
+    from verifier.clock.page import ClockPage
+    from verifier.fleet.container_once import run_once
+    from verifier.simulate.worlds.fleet_system import (
+        CLOCK_CAPABILITIES,
+        PAGE,
+        PYTHON,
+        clock_mounts,
+    )
+
+    own = folder / "ask-clock"
+    own.mkdir()
+    ClockPage.create(own / "page")
+    command = under(Path(PAGE), ("true",), PYTHON)
+    status, said = run_once(ground, command, clock_mounts(own), CLOCK_CAPABILITIES)
+    return Control("" if status == 0 else said or f"the launcher ended with {status}")
 
 
 def provide_image(
@@ -150,14 +156,5 @@ def provide_image(
     from verifier.fleet.image import Images
     from verifier.fleet.image_build import Recipe
 
-    images = Images(_cache_folder(environ) / "images", host)
+    images = Images(cache_folder(environ) / "images", host)
     return images.provide(Recipe(architecture()), engine, read_mirror, tell)
-
-
-def _cache_folder(environ: Mapping[str, str]) -> Path:
-    cache, home = environ.get("XDG_CACHE_HOME") or "", environ.get("HOME") or ""
-    if Path(cache).is_absolute():
-        return Path(cache) / "restic-verify"
-    if not home:
-        raise UsageError("HOME", "is not set, so there is no place for a cache", "set it")
-    return Path(home) / ".cache" / "restic-verify"

@@ -107,7 +107,7 @@ def _configured(
     file = find_config(options.config)
     config = load(file, context.environ)
     table = _table(config, options.host)
-    found = target(table, config, file, here)
+    found = target(table, config, here)
     if options.exclude:
         found = replace(found, excludes=_excludes(options.exclude))
     if options.source:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from verifier.cli.context import Context
 from verifier.cli.secrets import repository_password
 from verifier.core.clock import Clock
-from verifier.core.errors import ConfigError, UsageError
+from verifier.core.errors import UsageError
 from verifier.core.exclude import parse_excludes
 from verifier.drill.target import Target
 from verifier.fleet.local import LocalHost
@@ -75,30 +75,15 @@ def source(config: Config, here: LocalHost) -> Source:
     return Source(here, repository.restic, access)
 
 
-def target(table: HostTable, config: Config, file: Path, here: LocalHost) -> Target:
-    """Return a host of the configuration as a drill looks at it.
-
-    Raises:
-        ConfigError: an exclude pattern is malformed.
-    """
-    try:
-        excludes = parse_excludes(table.exclude)
-    except ValueError as error:
-        raise ConfigError(
-            str(file),
-            f"hosts[{config.hosts.index(table)}].exclude",
-            line=None,
-            found=str(error),
-            expected="patterns as `restic backup --exclude` takes them",
-            remedy="correct the pattern; restic would refuse it too",
-        ) from error
+def target(table: HostTable, config: Config, here: LocalHost) -> Target:
+    """Return a host of the configuration as a drill looks at it."""
     remote = SshHost(table.name, table.address or "", table.port, table.user, via=here)
     return Target(
         name=table.name,
         host=here if table.is_local else remote,
         python=sys.executable if table.is_local else table.python,
         include=cleaned(table.include),
-        excludes=excludes,
+        excludes=parse_excludes(table.exclude),
         source_root=table.source_root,
         one_file_system=table.one_file_system,
         is_local=table.is_local,

@@ -135,7 +135,8 @@ def finish_error(
     if options.json:
         with suppress(CannotVerify):
             _print(envelope, as_json=True)
-    put(sys.stderr, f"restic-verify: {message}\n  {remedy}\n")
+    # What is said of this program itself has its name as its subject.
+    put(sys.stderr, f"restic-verify: {message.removeprefix('restic-verify: ')}\n  {remedy}\n")
     return exit_code
 
 

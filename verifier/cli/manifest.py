@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import errno
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.core.entry import shown
 from verifier.core.errors import CannotVerify, NoSpace, UsageError
-from verifier.core.exclude import parse_excludes
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     from verifier.config.models import Config
     from verifier.cycle.render import File
     from verifier.drill.manifest_script import Manifest
-
-PROGRAM = "usr/local/bin/restic-manifest"
-"""Where `backup-restic` looks for the program on a host."""
-
-REREAD_PERCENT = 3
-"""A rendered program reads every file again about once a month, in nightly shares."""
 
 _UNREAD = "could not be read, so the manifest does not have its content"
 _ROTTEN = "its content changed since it was first read, though nothing says that it was written"
@@ -91,23 +84,13 @@ def programs(config: Config) -> dict[str, File]:
         UsageError: an exclude pattern that restic would refuse too.
     """
     from verifier.cycle.render import SCRIPT, File
-    from verifier.drill.manifest_script import script
+    from verifier.drill.manifest_program import PROGRAM, host_program
 
+    texts = {host.name: host_program(host) for host in config.hosts}
     return {
-        f"hosts/{host.name}/{PROGRAM}": File(
-            script(
-                roots=host.include,
-                output=host.manifest,
-                previous=host.manifest,
-                excludes=_excludes(host.exclude),
-                one_file_system=host.one_file_system,
-                reread_percent=REREAD_PERCENT,
-                host=host.name,
-            ),
-            SCRIPT,
-        )
-        for host in config.hosts
-        if host.manifest is not None
+        f"hosts/{name}/{PROGRAM}": File(text, SCRIPT)
+        for name, text in texts.items()
+        if text is not None
     }
 
 
@@ -121,6 +104,8 @@ class _Told:
 
 
 def _request(options: argparse.Namespace) -> dict[str, Any]:
+    from verifier.drill.manifest_program import known_excludes
+
     if not 0 <= options.reread_percent <= 100:
         found = f"{options.reread_percent} is no percentage"
         raise UsageError("--reread-percent", found, "give a number from 0 to 100")
@@ -128,19 +113,11 @@ def _request(options: argparse.Namespace) -> dict[str, Any]:
         "roots": [str(Path(root).absolute()) for root in options.roots],
         "output": str(Path(options.output).absolute()),
         "previous": str(Path(options.previous or options.output).absolute()),
-        "excludes": _excludes(options.exclude),
+        "excludes": known_excludes(options.exclude),
         "one_file_system": options.one_file_system,
         "reread_percent": options.reread_percent,
         "host": options.host,
     }
-
-
-def _excludes(patterns: Sequence[str]) -> list[tuple[bool, str]]:
-    try:
-        return [(p.negated, p.regex) for p in parse_excludes(patterns).patterns]
-    except ValueError as error:
-        remedy = "correct the pattern; restic would refuse it too"
-        raise UsageError("--exclude", str(error), remedy) from error
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         )
         parts = Parts(config, context, repository, restic, written, reading, here)
         drilled = drill.monthly(
-            [target(table, config, file, here) for table in tables], tuple(parts.all(tables))
+            [target(table, config, here) for table in tables], tuple(parts.all(tables))
         )
         finished_at = context.clock.now()
         wall_s = round((finished_at - started_at).total_seconds(), 2)

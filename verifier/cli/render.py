@@ -34,12 +34,15 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     from verifier.cli.drilling import find_config
     from verifier.cli.manifest import programs
     from verifier.config.load import load
+    from verifier.config.own import named_files
     from verifier.cycle.render import render
 
     started_at = context.clock.now()
     path = find_config(options.config)
     config = load(path, context.environ)
-    files = chosen({**render(config), **programs(config)}, options.name)
+    replaced = {name for one in named_files(config) for name in one.installed}
+    rendered = {name: it for name, it in render(config).items() if name not in replaced}
+    files = chosen({**rendered, **programs(config)}, options.name)
     if options.into is not None:
         write(files, Path(options.into))
     return conclude(

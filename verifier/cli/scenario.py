@@ -1,16 +1,24 @@
-"""`restic-verify scenario list|show|run`: scenario files, held against what they expect."""
+"""`restic-verify scenario list|show|run|gc`: scenario files, held against what they expect."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.cli.output import say
+from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.report import Coverage, Report, conclude
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from verifier.config.scenario import Scenario
+
 FOLDER = "scenarios"
+ACTIONS = ("list", "show", "run", "gc")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -18,36 +26,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     # Names may follow options: `scenario run --fidelity cycle host-down`.
     parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
     add = parser.add_argument
-    add("action", choices=("list", "show", "run"))
+    add("action", choices=ACTIONS, help="gc: free the room of old results")
     add(
         "scenarios",
         nargs="*",
         metavar="NAME|FILE|DIR",
         help=f"scenarios by name, by file, or all of a folder (default: all of ./{FOLDER})",
     )
-    add("--fidelity", metavar="RUNG", help="on this rung alone: model, decisions or cycle")
+    add("--fidelity", metavar="RUNG", help="on this rung alone: model, decisions, cycle or fleet")
     add("--check", action="store_true", help="run: everything twice, and compare what was seen")
     add("--rebuild", action="store_true", help="run: run what has a result in the store too")
     add("--junit", metavar="FILE", help="run: write the results as JUnit's XML too")
+    add("--keep", metavar="N", help="gc: how many results stay, the newest (default: 1000)")
 
 
 def run(options: argparse.Namespace, context: Context) -> Report:
-    """List, show or run, and conclude."""
+    """List, show, run or collect, and conclude."""
+    started_at = context.clock.now()
+    if options.action == "gc":
+        return _collect(options, context, started_at)
     from verifier.cli.scenario_files import find, list_scenarios, show_scenarios
     from verifier.cli.scenario_running import run_scenarios
 
-    started_at = context.clock.now()
     scenarios = find(options.scenarios, FOLDER)
     if options.action == "run":
         return run_scenarios(scenarios, options, context, started_at)
-    sections: dict[str, object]
+    tell: Callable[[dict[Path, Scenario]], list[dict[str, object]]] = list_scenarios
     if options.action == "show":
-        sections = {"files": show_scenarios(scenarios)}
-    else:
-        listed = list_scenarios(scenarios)
-        sections = {"scenarios": listed}
-        if not options.json:
-            say(_table([(one["name"], one["about"]) for one in listed]))
+
+        def tell(given: dict[Path, Scenario]) -> list[dict[str, object]]:
+            return show_scenarios(given, options.fidelity, context)
+
     return conclude(
         "scenario",
         (),
@@ -55,10 +64,38 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         started_at=started_at,
         finished_at=context.clock.now(),
         tool=versions(),
-        sections=sections,
+        sections={"scenarios": tell(scenarios)},
     )
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    width = max((len(name) for name, _ in rows), default=0)
-    return "".join(f"{name:<{width}}  {about}\n" for name, about in rows)
+def _collect(options: argparse.Namespace, context: Context, started_at: datetime) -> Report:
+    from verifier.cli.options import whole_number
+    from verifier.cli.scenario_bench import open_store
+    from verifier.simulate.store import ENTRIES_MAX
+
+    if options.scenarios:
+        remedy = "leave the names away: results go by age"
+        raise UsageError("scenario gc", "takes no scenarios", remedy)
+    keep = ENTRIES_MAX
+    if options.keep is not None:
+        keep = whole_number("--keep", options.keep, least=0, most=1_000_000)
+    store = open_store(context.environ)
+    try:
+        done = store.collect(keep)
+    except OSError as error:
+        message = f"cannot be collected: {error.strerror}"
+        raise CannotVerify(str(store.folder), message, "let this user write there") from error
+    return conclude(
+        "scenario",
+        (),
+        Coverage("stores", 1, 1),
+        started_at=started_at,
+        finished_at=context.clock.now(),
+        tool=versions(),
+        inputs={"folder": str(store.folder), "keep": keep},
+        measurements={
+            "results_kept": done.kept,
+            "results_removed": done.removed,
+            "freed_bytes": done.freed_bytes,
+        },
+    )

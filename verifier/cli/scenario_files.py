@@ -5,9 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from verifier.cli.context import Context
 from verifier.config.scenario import Scenario, load_scenario
-from verifier.core.errors import UsageError
+from verifier.core.errors import CannotVerify, UsageError
+
+if TYPE_CHECKING:
+    from verifier.cli.scenario_bench import Bench
 
 _SUFFIX = ".toml"
 
@@ -44,13 +49,13 @@ def _paths(name: str, folder: Path) -> Iterator[Path]:
         raise UsageError(name, "is no scenario", remedy)
 
 
-def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, str]]:
+def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, object]]:
     """Return each scenario's name, what it is about, where it runs and what it expects."""
     return [
         {
             "name": scenario.name,
-            "about": scenario.about.about,
             "fidelity": ", ".join(scenario.about.fidelity),
+            "about": scenario.about.about,
             "verdict": scenario.expect.verdict,
             "file": str(path),
         }
@@ -58,9 +63,42 @@ def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, str]]:
     ]
 
 
-def show_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, str]]:
-    """Return the files themselves, as the report shows files."""
-    return [
-        {"path": str(path), "mode": "0644", "text": path.read_text(encoding="utf-8")}
-        for path in scenarios
-    ]
+def show_scenarios(
+    scenarios: dict[Path, Scenario], only: str | None, context: Context
+) -> list[dict[str, object]]:
+    """Return for each rung the file, what the result is a function of, and what is stored of it.
+
+    Args:
+        only: this rung alone, where one is given.
+    """
+    from verifier.cli.scenario_bench import open_bench
+    from verifier.cli.scenario_running import due_on
+
+    with open_bench(context) as bench:
+        return [_shown(bench, *one) for one in due_on(scenarios, only)]
+
+
+def _shown(bench: Bench, path: Path, scenario: Scenario, rung: str) -> dict[str, object]:
+    from verifier.cli.scenario_bench import notes
+    from verifier.simulate.normal import digest_of
+    from verifier.simulate.store import key_of
+
+    inputs: dict[str, str] = {}
+    told = list(notes(scenario, rung))
+    try:
+        inputs = bench.laboratory.inputs(path, scenario, rung)
+    except CannotVerify as error:
+        told.append(f"{error.subject}: {error.message} ({error.remedy})")
+    key = key_of(inputs) if inputs else ""
+    known = bench.store.get(key) if key else None
+    return {
+        "name": scenario.name,
+        "fidelity": rung,
+        "file": str(path),
+        "text": path.read_text(encoding="utf-8"),
+        "stored": known is not None,
+        "key": key,
+        "digest": digest_of(known) if known else None,
+        "inputs": inputs,
+        "notes": told,
+    }

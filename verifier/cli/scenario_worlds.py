@@ -5,17 +5,20 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from verifier.cli.compose import _own_folder, _work_folder
 from verifier.cli.compose_clock import ask_control
 from verifier.cli.context import Context
+from verifier.cli.folders import own_folder, work_folder
+from verifier.cli.output import put
 from verifier.cli.programs import find_program, find_restic, local_host
+from verifier.cli.scenario_fleets import Fleets
 from verifier.config.scenario import Scenario
 from verifier.core.errors import ClockNotControlled, UsageError
+from verifier.fleet.background import beside
 from verifier.fleet.local import LocalHost
 from verifier.restic.binary import Restic
 from verifier.restic.commands import Access
@@ -26,7 +29,7 @@ from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import run_in_model, seen_of
 from verifier.simulate.segments import RealWorld, Segment
 from verifier.simulate.simulation import Result, Simulation, run_real
-from verifier.simulate.store import code_digest, file_digest
+from verifier.simulate.store import code_digest, content_digest, file_digest, zone_digest
 from verifier.simulate.worlds.cycle import Programs, Template
 from verifier.simulate.worlds.decisions import DecisionsWorld
 
@@ -39,12 +42,14 @@ class Laboratory:
 
     Attributes:
         folder: holds one template repository a release, and whatever runs.
+        fleets: what fleets are made on; opened where one is needed.
         code: digest of the code that runs them.
     """
 
     context: Context
     host: LocalHost
     folder: Path
+    fleets: Fleets
     code: str = field(default_factory=code_digest)
     _found: dict[str, tuple[str, str]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -60,6 +65,8 @@ class Laboratory:
             return run_in_model(scenario)
         if fidelity == "cycle":
             return self._cycle(scenario)
+        if fidelity == "fleet":
+            return self._fleet(scenario)
         _, release = self.restic(scenario.about.restic)
         return seen_of(scenario, self.decide(scenario), release)
 
@@ -69,16 +76,37 @@ class Laboratory:
         Raises:
             ClockNotControlled: an audit of backups that were only dated would find nothing else.
         """
-        program, release = self.restic(scenario.about.restic)
+        version = 1 if scenario.faults.repository_migrated else None
+        program, release = self.restic(scenario.about.restic, version)
         control = ask_control(self.host)
         if not control.is_controlled:
             remedy = "allow ptrace, or leave the rung out with --fidelity"
             raise ClockNotControlled(scenario.name, control.refusal, remedy)
         rclone = self._rclone(scenario)
-        template = Template(self.folder / _template(program), _PASSWORD)
-        with _own_folder(self.folder) as own:
-            world = CycleRun(own / "system", template, Programs(program, rclone, controlled=True))
+        template = Template(self.folder / _template(program, version), _PASSWORD)
+        programs = Programs(program, rclone, controlled=True)
+        releases = {release: program, **self._upgrades(scenario)}
+        with own_folder(self.folder) as own:
+            world = CycleRun(own / "system", template, programs, releases, beside, scenario.own())
             return world.run(scenario, plan(scenario, release), self.host)
+
+    def _fleet(self, scenario: Scenario) -> Seen:
+        """Run a scenario on machines of their own, and audit its repository.
+
+        Raises:
+            ToolMissing, CannotVerify, ClockNotControlled: see `Fleets.ground`.
+        """
+        from verifier.simulate.scenario_fleet import FleetRun
+
+        ground = self.fleets.ground()
+        version = 1 if scenario.faults.repository_migrated else None
+        program, release = self.restic(scenario.about.restic, version)
+        template = Template(self.folder / _template(program, version), _PASSWORD)
+        releases = {release: program, **self._upgrades(scenario)}
+        with own_folder(self.folder) as own:
+            # Its name is the fleet's, beside others of the same run.
+            world = FleetRun(own / own.name, ground, template, release, releases)
+            return world.run(scenario, plan(scenario, release))
 
     def decide(self, scenario: Scenario) -> Result:
         """Follow a scenario's timeline where the real forget decides.
@@ -92,7 +120,7 @@ class Laboratory:
 
         @contextmanager
         def open_world(_: Segment) -> Iterator[RealWorld]:
-            with _own_folder(self.folder) as own:
+            with own_folder(self.folder) as own:
                 yield self._deciding(scenario, simulation, program, own / "repository")
 
         return run_real(
@@ -122,17 +150,20 @@ class Laboratory:
             simulation.model(),
         )
 
-    def restic(self, wanted: str | None) -> tuple[str, str]:
+    def restic(self, wanted: str | None, version: int | None = None) -> tuple[str, str]:
         """Return the program and the release that is meant, with a repository of its own made.
+
+        Args:
+            version: of the repository; where none is given, the program decides.
 
         Raises:
             ToolMissing: there is no such program, or no such release.
         """
         program, release = self.program(wanted)
         with self._lock:
-            template = self.folder / _template(program)
+            template = self.folder / _template(program, version)
             if not template.exists():
-                make_repository(template, _PASSWORD, self.host, program)
+                make_repository(template, _PASSWORD, self.host, program, version=version)
         return program, release
 
     def program(self, wanted: str | None) -> tuple[str, str]:
@@ -155,13 +186,24 @@ class Laboratory:
             "code": self.code,
             "python": platform.python_version(),
             "machine": platform.machine(),
+            "zone": zone_digest(scenario.config.schedule.timezone),
+            **{f"own {name}": content_digest(it) for name, it in scenario.own().items()},
         }
         if fidelity != "model":
             inputs["restic"] = file_digest(self.program(scenario.about.restic)[0])
+            upgrades = self._upgrades(scenario).items()
+            inputs |= {f"restic {release}": file_digest(program) for release, program in upgrades}
         rclone = self._rclone(scenario) if fidelity == "cycle" else None
         if rclone:
             inputs["rclone"] = file_digest(rclone)
+        if fidelity == "fleet":
+            inputs["image"] = self.fleets.ground().image.image_id
         return inputs
+
+    def _upgrades(self, scenario: Scenario) -> dict[str, str]:
+        """Return the program of each release that some machine gets."""
+        wanted = {upgrade.restic for upgrade in scenario.faults.restic_upgraded}
+        return {release: self.program(release)[0] for release in sorted(wanted)}
 
     def _rclone(self, scenario: Scenario) -> str | None:
         offsite = scenario.config.offsite
@@ -178,12 +220,17 @@ def open_laboratory(context: Context) -> Iterator[Laboratory]:
         NoSpace, CannotVerify: the temporary folder does not hold the repositories.
     """
     host = local_host(context.environ, inherit=False)
-    with _work_folder() as folder:
-        yield Laboratory(context, host, folder)
+    with work_folder() as folder, ExitStack() as stack:
+
+        def tell(line: str) -> None:
+            put(context.err, f"{line}\n")
+
+        fleets = Fleets(host, dict(context.environ), folder, stack, tell)
+        yield Laboratory(context, host, folder, fleets)
 
 
-def _template(program: str) -> str:
-    return f"template-{program.strip('/').replace('/', '-')}"
+def _template(program: str, version: int | None = None) -> str:
+    return f"template-{version or 'any'}-{program.strip('/').replace('/', '-')}"
 
 
 def _check_past(scenario: Scenario, simulation: Simulation) -> None:

@@ -181,7 +181,9 @@ def _conclude(
     started_at: datetime,
     finished_at: datetime,
 ) -> Report:
+    from verifier.config.own import CYCLE
     from verifier.simulate.proof import summary_figures, timeline_section
+    from verifier.simulate.worlds.unspoken import UNSEEN
 
     followed, tallies = result.followed, result.promises.tallies()
     findings = (*result.seams, *followed.findings())
@@ -199,6 +201,8 @@ def _conclude(
             f"The clock is {composed.clock.told()}.",
             *cast("list[str]", timeline["notes"]),
         ]
+    if CYCLE in composed.own:
+        timeline["notes"] = [UNSEEN, *cast("list[str]", timeline["notes"])]
     return conclude(
         "simulate",
         findings,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from verifier.config.patterns import FilePatterns
 from verifier.config.table import Table
 from verifier.config.values import (
     AbsolutePath,
@@ -18,22 +19,6 @@ from verifier.config.values import (
     Words,
     unfit,
 )
-from verifier.core.exclude import parse_excludes
-
-
-def _patterns(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts:
-        if text.startswith("!"):
-            raise unfit("patterns of what is asked about", f"remove {text}: none is taken out here")
-        try:
-            parse_excludes((text,))
-        except ValueError as error:
-            expected = "patterns as `restic backup --exclude` takes them"
-            raise unfit(expected, f"correct {text}: {str(error).rpartition(': ')[2]}") from None
-    return texts
-
-
-FilePatterns = Annotated[Words, AfterValidator(_patterns)]
 
 
 class Monthly(Table):

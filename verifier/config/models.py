@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from verifier.config.drill import Application, Audit, Canary, Monthly
+from verifier.config.own import System
+from verifier.config.patterns import ExcludePatterns
 from verifier.config.policy import RULES, parse_keep, parse_rule
 from verifier.config.table import Table, tables
 from verifier.config.values import (
@@ -26,7 +28,6 @@ from verifier.config.values import (
     Paths,
     Span,
     Text,
-    Texts,
     Words,
     ZoneName,
     unfit,
@@ -185,6 +186,7 @@ class HostTable(Table):
         python: the interpreter there.
         become: words before it that give it the right to read every file.
         manifest: where `backup-restic` leaves the hashes of what it is about to back up.
+        backup_restic: a file of the user's own in place of the generated script.
     """
 
     name: Name
@@ -193,12 +195,13 @@ class HostTable(Table):
     user: Name = "restic"
     repository: Text | None = None
     include: Paths
-    exclude: Texts = ()
+    exclude: ExcludePatterns = ()
     source_root: AbsolutePath = "/"
     one_file_system: bool = False
     python: Text = "python3"
     become: Words = ()
     manifest: AbsolutePath | None = None
+    backup_restic: Text | None = None
 
     @field_validator("address")
     @classmethod
@@ -260,6 +263,7 @@ class Config(Table):
     canaries: Annotated[tuple[Canary, ...], BeforeValidator(tables)] = ()
     applications: Annotated[tuple[Application, ...], BeforeValidator(tables)] = ()
     audit: Audit = Audit()
+    system: System = System()
     simulate: Simulate = Simulate()
 
     def policy(self) -> Policy:
@@ -314,7 +318,7 @@ def table_at(location: tuple[str | int, ...]) -> type[Table] | None:
         if model is None or isinstance(key, int):
             continue
         names = {field.alias: field.annotation for field in model.model_fields.values()}
-        model = _table_in(names.get(key))
+        model = table_in(names.get(key))
     return model
 
 
@@ -331,12 +335,13 @@ def keys_of(model: type[Table]) -> tuple[str, ...]:
 def _key_names(model: type[Table], prefix: str) -> Iterator[str]:
     for field in model.model_fields.values():
         yield f"{prefix}{field.alias}"
-        table = _table_in(field.annotation)
+        table = table_in(field.annotation)
         if table is not None:
             yield from _key_names(table, f"{prefix}{field.alias}.")
 
 
-def _table_in(annotation: Any) -> type[Table] | None:
+def table_in(annotation: Any) -> type[Table] | None:
+    """Return the model of the table that an annotation names; None where it names none."""
     if isinstance(annotation, type) and issubclass(annotation, Table):
         return annotation
-    return next((t for t in map(_table_in, get_args(annotation)) if t is not None), None)
+    return next((t for t in map(table_in, get_args(annotation)) if t is not None), None)

@@ -10,29 +10,25 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from verifier.config.load import (
-    _combine,
-    _contradictions,
-    _not_toml,
-    _Problem,
-    _problem,
-    _read,
-)
+from verifier.config.expected import ExpectedAlert, ExpectedRecovery
+from verifier.config.load import contradictions
 from verifier.config.locate import Location
-from verifier.config.models import Config, _table_in, keys_of
-from verifier.config.scenario_faults import RUNGS, Faults
+from verifier.config.models import Config, keys_of, table_in
+from verifier.config.own import read_own
+from verifier.config.problems import Problem, combined, not_toml, problem_of, read_text
+from verifier.config.scenario_faults import RUNGS, Faults, Release
+from verifier.config.scenario_fits import misfits, unknown_host
+from verifier.config.scenario_own import misfits_of_own
 from verifier.config.table import Table, tables
 from verifier.config.values import Day, Name, Paths, Text, unfit
-from verifier.core.errors import UsageError
 from verifier.core.finding import KINDS
-from verifier.retention.rules import rules_for
 
 BASE: Mapping[str, Any] = {
     "repository": {
@@ -49,15 +45,6 @@ BASE: Mapping[str, Any] = {
     ],
 }
 """What a scenario file need not say: the production set-up with short path lists."""
-
-
-def _release(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return rules_for(value).release
-    except UsageError as error:
-        raise unfit("a release of restic", error.remedy) from error
 
 
 def _kind(value: Any) -> Any:
@@ -81,7 +68,7 @@ class About(Table):
 
     about: Text
     fidelity: Annotated[tuple[Fidelity, ...], BeforeValidator(tables), Field(min_length=1)]
-    restic: Annotated[str, BeforeValidator(_release)] | None = None
+    restic: Release | None = None
 
 
 class ExpectedFinding(Table):
@@ -111,11 +98,17 @@ class ExpectedGroup(Table):
 
 
 class Expect(Table):
-    """What must follow, and nothing else: every finding above OK and every group is named here."""
+    """What must follow, and nothing else: every finding above OK and every group is named here.
+
+    Attributes:
+        alerts: every one is named; none at all where the list is empty, any where there is none.
+    """
 
     verdict: Literal["OK", "WARNING", "UNKNOWN", "CRITICAL"]
     findings: Annotated[tuple[ExpectedFinding, ...], BeforeValidator(tables)] = ()
     survivors: Annotated[tuple[ExpectedGroup, ...], BeforeValidator(tables)] = ()
+    alerts: Annotated[tuple[ExpectedAlert, ...] | None, BeforeValidator(tables)] = None
+    recovery: Annotated[tuple[ExpectedRecovery, ...], BeforeValidator(tables)] = ()
 
 
 class ScenarioTables(Table):
@@ -128,13 +121,26 @@ class ScenarioTables(Table):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario: the system and its timeline, what goes wrong, what must follow."""
+    """A scenario: the system and its timeline, what goes wrong, what must follow.
+
+    Attributes:
+        file: that it was read from: names of other files in it are relative to its folder.
+    """
 
     name: str
     config: Config
     about: About
     faults: Faults
     expect: Expect
+    file: Path = Path()
+
+    def own(self) -> dict[str, bytes]:
+        """Return the user's own files by the names of the generated ones that they replace.
+
+        Raises:
+            ConfigError: one of them is not there, may not be read, or may not be executed.
+        """
+        return read_own(self.config, self.file)
 
 
 _OWN = keys_of(ScenarioTables)
@@ -146,7 +152,7 @@ def load_scenario(path: Path) -> Scenario:
     Raises:
         ConfigError: with the first thing that is wrong; its message lists the others.
     """
-    return parse_scenario(_read(path), str(path))
+    return parse_scenario(read_text(path), str(path))
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -158,17 +164,17 @@ def parse_scenario(text: str, file: str) -> Scenario:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _not_toml(file, text, error) from error
+        raise not_toml(file, text, error) from error
     try:
         scenario = make_scenario(table, Path(file).name.removesuffix(".toml"))
     except ExceptionGroup as group:
         errors = [error for error in group.exceptions if isinstance(error, ValidationError)]
         details = [detail for error in errors for detail in error.errors(include_url=False)]
-        raise _combine(file, text, list(map(_scenario_problem, details))) from group
-    problems = [*_contradictions(scenario.config), *_own_contradictions(scenario)]
+        raise combined(file, text, list(map(_scenario_problem, details))) from group
+    problems = [*contradictions(scenario.config), *_own_contradictions(scenario)]
     if problems:
-        raise _combine(file, text, problems)
-    return scenario
+        raise combined(file, text, problems)
+    return replace(scenario, file=Path(file))
 
 
 def make_scenario(table: Mapping[str, Any], name: str) -> Scenario:
@@ -192,23 +198,23 @@ def make_scenario(table: Mapping[str, Any], name: str) -> Scenario:
     return Scenario(name, config, own.scenario, own.faults, own.expect)
 
 
-def _scenario_problem(detail: ErrorDetails) -> _Problem:
+def _scenario_problem(detail: ErrorDetails) -> Problem:
     if detail["type"] == "extra_forbidden":
         return _unknown(detail["loc"])
     if detail["type"] == "missing" and detail["loc"] == ("expect",):
         remedy = "add [expect] with a verdict, and [[expect.findings]] or [[expect.survivors]]"
-        return _Problem(detail["loc"], "nothing", "what must follow", remedy)
+        return Problem(detail["loc"], "nothing", "what must follow", remedy)
     if detail["type"] == "too_short":
-        return _Problem(detail["loc"], "an empty list", "at least one element", "name one")
-    return _problem(detail)
+        return Problem(detail["loc"], "an empty list", "at least one element", "name one")
+    return problem_of(detail)
 
 
-def _unknown(location: Location) -> _Problem:
+def _unknown(location: Location) -> Problem:
     key, table = str(location[-1]), _model_at(location[:-1])
     known = (*keys_of(table), *(_OWN if table is Config else ())) if table else ()
     near = difflib.get_close_matches(key.replace("_", "-"), known, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else "remove it; docs/scenarios.md has them all"
-    return _Problem(location, f"an unknown key {key!r}", f"one of {', '.join(known)}", remedy)
+    return Problem(location, f"an unknown key {key!r}", f"one of {', '.join(known)}", remedy)
 
 
 def _model_at(location: Location) -> type[Table] | None:
@@ -216,32 +222,38 @@ def _model_at(location: Location) -> type[Table] | None:
     for key in location:
         if model is not None and not isinstance(key, int):
             fields = {field.alias: field.annotation for field in model.model_fields.values()}
-            model = _table_in(fields.get(key))
+            model = table_in(fields.get(key))
     return model
 
 
-def _own_contradictions(scenario: Scenario) -> Iterator[_Problem]:
-    names = {host.name for host in scenario.config.hosts}
+def _own_contradictions(scenario: Scenario) -> Iterator[Problem]:
+    yield from misfits(scenario.faults, scenario.config, scenario.about.fidelity)
+    yield from misfits_of_own(scenario.faults, scenario.config, scenario.about.fidelity)
     for kind, faults in scenario.faults.model_dump(by_alias=True).items():
-        for index, fault in enumerate(faults):
-            if fault.get("host") not in {None, *names}:
-                near = difflib.get_close_matches(fault["host"], sorted(names), n=1)
-                remedy = f"did you mean {near[0]!r}?" if near else "add a [[hosts]] table for it"
-                where: Location = ("faults", kind, index, "host")
-                expected = f"one of the hosts {', '.join(sorted(names))}"
-                yield _Problem(where, repr(fault["host"]), expected, remedy)
         yield from _wrong_rungs(kind, faults, scenario.about.fidelity)
+    yield from _strangers(scenario)
     expect = scenario.expect
-    if not expect.findings and not expect.survivors:
+    if not (expect.findings or expect.survivors or expect.recovery) and expect.alerts is None:
         remedy = "add [[expect.findings]] or [[expect.survivors]]"
-        yield _Problem(("expect",), "a verdict alone", "what must follow", remedy)
+        yield Problem(("expect",), "a verdict alone", "what must follow", remedy)
+
+
+def _strangers(scenario: Scenario) -> Iterator[Problem]:
+    hosts = {host.name for host in scenario.config.hosts}
+    named = {
+        "alerts": [one.host for one in scenario.expect.alerts or ()],
+        "recovery": [one.host for one in scenario.expect.recovery],
+    }
+    for key, listed in named.items():
+        for index, name in enumerate(listed):
+            yield from unknown_host(name, hosts, ("expect", key, index, "host"))
 
 
 def _wrong_rungs(
     kind: str, faults: Sequence[object], fidelity: Sequence[Fidelity]
-) -> Iterator[_Problem]:
+) -> Iterator[Problem]:
     for rung in fidelity if faults else ():
         if rung not in RUNGS[kind]:
             where: Location = ("scenario", "fidelity")
             remedy = f"take {rung} out of the list, or [[faults.{kind}]] out of the file"
-            yield _Problem(where, repr(rung), f"a rung on which {kind} can be done", remedy)
+            yield Problem(where, repr(rung), f"a rung on which {kind} can be done", remedy)

@@ -14,6 +14,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from verifier.config.table import Table, tables
 from verifier.config.values import Day, Name, Span, Text, Texts, ZoneName, unfit
+from verifier.core.errors import UsageError
+from verifier.retention.rules import rules_for
 
 ADDED_MAX = 1_000
 """More snapshots in one attack say nothing more, and make the list long."""
@@ -39,6 +41,16 @@ def _instant(value: Any) -> datetime:
     raise unfit("an instant in whole seconds", remedy)
 
 
+def _release(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return rules_for(value).release
+    except UsageError as error:
+        raise unfit("a release of restic", error.remedy) from error
+
+
+Release = Annotated[str, BeforeValidator(_release)]
 Shift = Annotated[timedelta, BeforeValidator(_shift)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 
@@ -227,7 +239,7 @@ class ResticUpgraded(Table):
 
     hosts: Annotated[tuple[Name, ...], BeforeValidator(tables), Field(min_length=1)]
     from_: Day
-    restic: Text
+    restic: Release
 
 
 class RepositoryMigrated(Table):
@@ -245,6 +257,12 @@ class SecondCoordinator(Table):
 
     on: Day
     at: Literal["backup", "forget", "prune"] = "prune"
+
+
+class Unlocked(Table):
+    """Somebody runs `restic unlock` on the coordinator, just before a day's cycle."""
+
+    on: Day
 
 
 class BackupSlow(Table):
@@ -282,6 +300,7 @@ class Faults(Table):
     repository_migrated: Annotated[tuple[RepositoryMigrated, ...], BeforeValidator(tables)] = ()
     second_coordinator: Annotated[tuple[SecondCoordinator, ...], BeforeValidator(tables)] = ()
     backup_slow: Annotated[tuple[BackupSlow, ...], BeforeValidator(tables)] = ()
+    unlocked: Annotated[tuple[Unlocked, ...], BeforeValidator(tables)] = ()
 
 
 SNAPSHOTS_ALONE = frozenset({"model", "decisions"})
@@ -314,6 +333,7 @@ RUNGS: Mapping[str, frozenset[str]] = {
     "repository-migrated": REAL,
     "second-coordinator": REAL,
     "backup-slow": REAL,
+    "unlocked": REAL,
 }
 """Fault -> the rungs on which it can be done: some need files, some need machines, and tags are
 what the production scripts have no option for."""

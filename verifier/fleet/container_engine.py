@@ -5,6 +5,7 @@ The one module that opens a connection; `docker` and `testcontainers` come with 
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,17 @@ def open_engine(environ: Mapping[str, str]) -> Iterator[DockerClient]:
             yield engine
     finally:
         engine.close()
+
+
+def need_program(environ: Mapping[str, str]) -> None:
+    """See that `docker` can be run: commands in a machine go through it.
+
+    Raises:
+        ToolMissing: it is not on PATH.
+    """
+    if shutil.which("docker", path=environ.get("PATH")) is None:
+        message = "the program `docker` is not on PATH"
+        raise ToolMissing("Docker", message, f"install it, {WITHOUT}")
 
 
 def _knock(address: str) -> None:

@@ -12,9 +12,16 @@ LINES_SHOWN = 2
 
 
 def run_once(
-    ground: Ground, argv: Sequence[str], mounts: Sequence[Mount], capabilities: Sequence[str]
+    ground: Ground,
+    argv: Sequence[str],
+    mounts: Sequence[Mount] = (),
+    capabilities: Sequence[str] = (),
+    network: str = "none",
 ) -> tuple[int, str]:
-    """Run a command as root, without a network.
+    """Run a command as root.
+
+    Args:
+        network: without one, or another container's own.
 
     Returns:
         Its exit status, and the end of what it said as one line.
@@ -28,7 +35,7 @@ def run_once(
             entrypoint=list(argv),
             labels=dict(ground.run.labels),
             cap_add=list(capabilities),
-            network_mode="none",
+            network_mode=network,
             init=True,
             volumes={
                 str(mount.source): {"bind": mount.target, "mode": "ro" if mount.read_only else "rw"}

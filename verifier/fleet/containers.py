@@ -101,6 +101,30 @@ class Fleet:
             before=before,
         )
 
+    @property
+    def ground(self) -> Ground:
+        """What it was made on."""
+        return self._ground
+
+    def network_of(self, name: str) -> str:
+        """Return a machine's network as a container that shares it names it."""
+        return f"container:{self._containers[name].get_container_id()}"
+
+    def limit_memory(self, name: str, most_bytes: int) -> None:
+        """Let all that runs on a machine use so much memory; the kernel kills what takes more.
+
+        Raises:
+            CannotVerify: it uses more than that already, or the engine cannot limit it.
+        """
+        with translated(name):
+            wrapped = self._containers[name].get_wrapped_container()
+            wrapped.update(mem_limit=most_bytes, memswap_limit=most_bytes)
+
+    def unlimit_memory(self, name: str) -> None:
+        """Undo `limit_memory`."""
+        # The engine knows no word for none: more than any machine has.
+        self.limit_memory(name, 1 << 50)
+
     def is_up(self, name: str) -> bool:
         """Say whether a machine was left running by us."""
         return self._starts[name] > 0

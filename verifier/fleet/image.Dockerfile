@@ -4,6 +4,8 @@ ARG BASE=debian:bookworm-slim
 FROM $BASE
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      clickhouse-server \
+      iproute2 \
       libcap2-bin \
       openssh-client \
       openssh-server \

@@ -20,6 +20,8 @@ LIMIT_S = 900.0
 """How long a build may take over a slow line."""
 
 PACKAGES = (
+    "clickhouse-server",
+    "iproute2",
     "libcap2-bin",
     "openssh-client",
     "openssh-server",

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 RUN = "restic-verify.run"
 """The label that says which run a container or network belongs to."""
 
-_FOLDER, _PLACE = "restic-verify.folder", "restic-verify.place"
+FOLDER = "restic-verify.folder"
+"""The label that says where the run has its lock."""
+
+_PLACE = "restic-verify.place"
 _LOCK = "fleet.lock"
 _DONE = b"done"
 _ROUNDS_MAX = 10
@@ -58,7 +61,7 @@ def open_run(engine: DockerClient, folder: Path, environ: Mapping[str, str]) -> 
     with (folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         watcher = _watch(number, folder, environ)
-        labels = {RUN: number, _FOLDER: str(folder), _PLACE: _here()}
+        labels = {RUN: number, FOLDER: str(folder), _PLACE: _here()}
         try:
             yield Run(number, labels)
         finally:
@@ -124,7 +127,7 @@ def _containers(engine: DockerClient, number: str) -> list[Container]:
 
 def _is_dead(engine: DockerClient, number: str, labels: Mapping[str, str]) -> bool:
     if labels.get(_PLACE) == _here():
-        return not _is_held(Path(labels.get(_FOLDER, "")) / _LOCK)
+        return not _is_held(Path(labels.get(FOLDER, "")) / _LOCK)
     # Another machine's, or this one's before it was started anew: what runs may be in use.
     containers = _containers(engine, number)
     return bool(containers) and all(c.status in {"exited", "dead"} for c in containers)

@@ -29,11 +29,13 @@ def main(argument: str) -> None:
     if sys.stdin.buffer.read() == b"done":
         return
     from verifier.fleet.container_engine import open_engine
+    from verifier.fleet.disk import unmount_below
     from verifier.fleet.sweep import sweep_run
 
     with open_engine(environ) as engine:
         while sweep_run(engine, run):
             Event().wait(SETTLED_S)
+    unmount_below(Path(folder))
     shutil.rmtree(Path(folder), ignore_errors=True)
 
 

@@ -57,6 +57,7 @@ class Change:
         reversed: changed files that could not be compressed before and now can.
         examples: paths of some scrambled files.
         whole: both trees could be read to their end.
+        counted: files and bytes are those of whole trees, or as the backups stated them.
     """
 
     before: Snapshot
@@ -73,6 +74,7 @@ class Change:
     reversed: int = 0
     examples: tuple[str, ...] = ()
     whole: bool = True
+    counted: bool = True
 
     @property
     def days(self) -> float:
@@ -114,6 +116,19 @@ def check_changes(changes: Sequence[Change], subject: str, *, since: datetime) -
 
 def _check(change: Change, history: Sequence[Change], subject: str) -> Iterator[Finding]:
     known = [c for c in history if c.whole]
+    if change.counted:
+        yield from _shrunk(change, known, subject)
+    # What lies longer between two snapshots may change more: the history is taken by the day.
+    rates = [c.changed_files / max(c.days, 1.0) for c in known]
+    most = max(CHANGED_FILES, _limit(rates, 0.0) * max(change.days, 1.0))
+    if change.changed_files > most and change.replaced >= CHANGED_FILES_MIN:
+        detail = f"has other content in {change.replaced} of {change.files_before} files"
+        yield _finding("mass-change", subject, change, detail, change.changed_files, most)
+    if is_scrambled(change):
+        yield _scrambled(subject, change)
+
+
+def _shrunk(change: Change, known: Sequence[Change], subject: str) -> Iterator[Finding]:
     unusual = _limit([c.lost_files for c in known], SHRUNK_FILES)
     files, bytes_ = change.files_before - change.files_after, change.bytes_before
     bytes_ -= change.bytes_after
@@ -126,14 +141,6 @@ def _check(change: Change, history: Sequence[Change], subject: str) -> Iterator[
     ):
         detail = f"holds {bytes_} of {change.bytes_before} bytes less"
         yield _finding("shrunk", subject, change, detail, change.lost_bytes, least)
-    # What lies longer between two snapshots may change more: the history is taken by the day.
-    rates = [c.changed_files / max(c.days, 1.0) for c in known]
-    most = max(CHANGED_FILES, _limit(rates, 0.0) * max(change.days, 1.0))
-    if change.changed_files > most and change.replaced >= CHANGED_FILES_MIN:
-        detail = f"has other content in {change.replaced} of {change.files_before} files"
-        yield _finding("mass-change", subject, change, detail, change.changed_files, most)
-    if is_scrambled(change):
-        yield _scrambled(subject, change)
 
 
 def _limit(shares: Sequence[float], floor: float) -> float:

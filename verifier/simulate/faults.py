@@ -71,6 +71,14 @@ def is_added(snapshot: Snapshot) -> bool:
     return snapshot.id.startswith(_ADDED)
 
 
+def machine_of(snapshot: Snapshot) -> str:
+    """Return the host that makes a planned snapshot, as the coordinator calls it.
+
+    The snapshot itself may carry another name.
+    """
+    return snapshot.host if is_added(snapshot) else snapshot.id.rpartition("@")[0]
+
+
 def forgetting_at(steps: Iterable[Step], now: datetime) -> tuple[Step, ...]:
     """Return the steps as a program sees them whose clock says `now` in all of them."""
     return tuple(FaultedStep(s.at, s.due, s.missed, s.ran, now) for s in steps)

@@ -32,16 +32,20 @@ _KEY_MADE_AT = "2000-01-01T00:00:00Z"
 _USER = "restic-verify"
 
 
-def make_repository(folder: Path, password: str, host: Host, restic: str) -> None:
+def make_repository(
+    folder: Path, password: str, host: Host, restic: str, *, version: int | None = None
+) -> None:
     """Make a repository with a cheap key and one small tree, and no snapshot.
 
     Args:
-        restic: path of the program on that host; it decides the repository's version.
+        restic: path of the program on that host.
+        version: of the repository, from restic 0.14 on; where none is given, restic decides.
 
     Raises:
         ResticFailed: restic could not make it.
     """
-    _ask(host, password, (restic, "--no-cache", "-r", str(folder), "init"))
+    format_ = () if version is None else (f"--repository-version={version}",)
+    _ask(host, password, (restic, "--no-cache", "-r", str(folder), "init", *format_))
     cheapen(folder, password)
     with tempfile.TemporaryDirectory() as source:
         Path(source, "file").write_text("forged snapshots share this tree\n")

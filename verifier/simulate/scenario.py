@@ -13,6 +13,7 @@ from verifier.config.scenario import Scenario
 from verifier.cycle.coordinator import fire_times
 from verifier.retention.rules import NEWEST, Rules, release_text, rules_for
 from verifier.simulate.faults import apply, forgetting_at
+from verifier.simulate.faults_slow import delay
 from verifier.simulate.simulation import Result, Simulation, run_model
 from verifier.simulate.timeline import Days, Deviations, PathChange, Source, plan_steps
 
@@ -30,7 +31,11 @@ def plan(scenario: Scenario, release: str = "") -> Simulation:
     fired = _fired(config.times, config.zone, simulate.start, simulate.days)
     steps = apply(plan_steps(sources, fired, _deviations(simulate)), scenario.faults, include)
     return Simulation(
-        steps, config.policy(), rules(scenario, release), config.zone, config.group_by
+        delay(steps, scenario.faults.backup_slow),
+        config.policy(),
+        rules(scenario, release),
+        config.zone,
+        config.group_by,
     )
 
 

@@ -6,23 +6,35 @@ what is damaged in the copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from verifier.config.scenario import Scenario
+from verifier.config.scenario_faults import Faults
 from verifier.core.finding import Finding
 from verifier.core.host import Host
 from verifier.drill.audit import audit
 from verifier.reader.repository import open_repository
 from verifier.reader.verify import verify
-from verifier.simulate.faults_cycle import FaultyCycle, RewrittenDataset
+from verifier.simulate.faults_around import Place, Surroundings
+from verifier.simulate.faults_cycle import FaultyCycle
+from verifier.simulate.faults_disk import FullDisk
+from verifier.simulate.faults_files import RewrittenDataset
+from verifier.simulate.faults_moments import Moments
+from verifier.simulate.faults_offsite import STORE, Beside, can_fail
+from verifier.simulate.faults_programs import release_on
+from verifier.simulate.moment_scenes import cycle_scene
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
+from verifier.simulate.scenario_seen import show
 from verifier.simulate.segments import RealWorld, Segment
 from verifier.simulate.simulation import Result, Simulation, run_real
+from verifier.simulate.timeline import Step
 from verifier.simulate.worlds.cycle import CycleWorld, Programs, Template
+from verifier.simulate.worlds.model import ModelWorld
+from verifier.simulate.worlds.own import OwnScripts, OwnWorld
 from verifier.simulate.worlds.relocate import ROOT, relocate_paths
 
 
@@ -32,11 +44,17 @@ class CycleRun:
 
     Attributes:
         folder: does not exist yet.
+        releases: release -> its program, by its full path, of all that a machine ever has.
+        beside: runs a server.
+        own: the user's files, by the names of the generated ones that they replace.
     """
 
     folder: Path
     template: Template
     programs: Programs
+    releases: Mapping[str, str]
+    beside: Beside
+    own: Mapping[str, bytes] = field(default_factory=dict)
 
     def run(self, scenario: Scenario, simulation: Simulation, host: Host) -> Seen:
         """Run a scenario from its first cycle to the audit after its last.
@@ -46,9 +64,11 @@ class CycleRun:
         """
         result = self._follow(scenario, simulation, host)
         repository = open_repository(self.folder / "repository", self.template.password)
-        held_to = terms(scenario, simulation.rules.release)
+        held_to = terms(scenario, _last_release(scenario, simulation))
         assert held_to.hosts is not None, "a scenario names its hosts"
-        hosts = {name: relocate_paths(paths) for name, paths in held_to.hosts.items()}
+        hosts = dict(held_to.hosts)
+        if not self.own:
+            hosts = {name: relocate_paths(paths) for name, paths in hosts.items()}
         audited = audit(repository, replace(held_to, hosts=hosts), end_at(simulation))
         findings = (
             *result.seams,
@@ -56,7 +76,13 @@ class CycleRun:
             *map(_put_back, audited.findings),
             *(self._check_copy() if scenario.config.offsite else ()),
         )
-        return Seen(findings, tuple(s for g in result.followed.survivors() for s in g.keep))
+        return show(scenario, result.followed, findings)
+
+    def _place(self, faults: Faults, release: str, host: Host) -> Place:
+        store = STORE if can_fail(faults) else ""
+        programs = replace(self.programs, store=store)
+        password = self.template.password
+        return Place(self.folder, password, host, programs, self.releases, release, self.beside)
 
     def _check_copy(self) -> Iterator[Finding]:
         """Read the copy whole, which no cycle does."""
@@ -64,22 +90,40 @@ class CycleRun:
         for damage in verify(copy, read_data=True).damages:
             yield Finding("lost", f"off-site {damage.file}", damage.what)
 
+    def _world(
+        self, scenario: Scenario, place: Place, host: Host, model: ModelWorld, last: Step
+    ) -> RealWorld:
+        config, faults = scenario.config, scenario.faults
+        dataset = RewrittenDataset(config.simulate.seed, faults.files_rewritten)
+        programs = place.programs
+        if self.own:
+            made_of = OwnScripts(self.template, config, self.own, programs, host, dataset)
+            return OwnWorld(self.folder, made_of, model, last)
+        return CycleWorld(
+            self.folder,
+            self.template,
+            config,
+            programs=programs,
+            host=host,
+            dataset=dataset,
+            model=model,
+            last=last,
+        )
+
     def _follow(self, scenario: Scenario, simulation: Simulation, host: Host) -> Result:
         faults = scenario.faults
+        place = self._place(faults, simulation.rules.release, host)
 
         @contextmanager
         def open_world(segment: Segment) -> Iterator[RealWorld]:
-            world = CycleWorld(
-                self.folder,
-                self.template,
-                scenario.config,
-                programs=self.programs,
-                host=host,
-                dataset=RewrittenDataset(scenario.config.simulate.seed, faults.files_rewritten),
-                model=simulation.model(),
-                last=segment.last,
-            )
-            yield FaultyCycle(world, self.folder, self.template.password, faults)
+            disk, model = FullDisk(host, self.folder / "repository"), simulation.model()
+            world = self._world(scenario, place, disk, model, segment.last)
+            moments = None
+            if isinstance(world, CycleWorld):
+                scene = cycle_scene(world, self.folder, scenario.config, host)
+                moments = Moments(faults, scene)
+            with closing(Surroundings(place, scenario, disk, model)) as around:
+                yield FaultyCycle(world, place, around, moments, faults)
 
         return run_real(
             simulation,
@@ -91,6 +135,12 @@ class CycleRun:
             # The laboratory ends every command of every scenario, where it is to end.
             end=lambda: None,
         )
+
+
+def _last_release(scenario: Scenario, simulation: Simulation) -> str:
+    """Return the release by which the coordinator forgets at the end."""
+    name, last = scenario.config.coordinator.name, simulation.steps[-1].at.date()
+    return release_on(name, last, scenario.faults.restic_upgraded, simulation.rules.release)
 
 
 def _put_back(finding: Finding) -> Finding:

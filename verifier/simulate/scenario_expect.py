@@ -5,7 +5,6 @@ It reads its expectation from the file alone, never from what the world was buil
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,11 +12,14 @@ from fnmatch import fnmatchcase
 from verifier.config.scenario import Expect, ExpectedFinding, ExpectedGroup
 from verifier.core.finding import Finding, Verdict, worst
 from verifier.core.snapshot import Snapshot
-
-UNEXPECTED = "unexpected"
-UNMET = "unmet"
-
-_HEX = re.compile(r"[0-9a-f]{8,64}")
+from verifier.simulate.scenario_alerts import Alert
+from verifier.simulate.scenario_expect_alerts import (
+    UNEXPECTED,
+    UNMET,
+    match_alerts,
+    match_recovery,
+)
+from verifier.simulate.scenario_recovery import Recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,14 @@ class Seen:
     Attributes:
         findings: of the timeline and of the audit at its end.
         survivors: the snapshots that are left.
+        alerts: the incidents that monitoring would have raised.
+        recovery: every host's recovery point on every day.
     """
 
     findings: tuple[Finding, ...]
     survivors: tuple[Snapshot, ...]
+    alerts: tuple[Alert, ...]
+    recovery: tuple[Recovery, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -50,25 +56,10 @@ def match(name: str, seen: Seen, expect: Expect) -> tuple[Finding, ...]:
         *_match_verdict(name, seen.verdict, expect.verdict),
         *_match_findings(name, seen.findings, expect.findings),
         *(_match_survivors(name, seen.survivors, expect.survivors) if expect.survivors else ()),
+        # That nothing is raised has to be said: an empty list is not none.
+        *(() if expect.alerts is None else match_alerts(name, seen.alerts, expect.alerts)),
+        *match_recovery(name, seen.recovery, expect.recovery),
     )
-
-
-def differences(name: str, seen: Seen, again: Seen) -> tuple[Finding, ...]:
-    """Return a finding where two runs of one scenario did not show the same."""
-    first, second = _told(seen), _told(again)
-    only = [sorted(first - second)[:3], sorted(second - first)[:3]]
-    if first == second:
-        return ()
-    detail = (
-        f"two runs showed different things; only the first: {only[0]}; only the second: {only[1]}"
-    )
-    return (Finding("disagreement", name, detail),)
-
-
-def _told(seen: Seen) -> set[str]:
-    # A pack's name comes from a random key: in subjects it is no part of the result.
-    findings = {f"{f.kind} {_HEX.sub('ID', f.subject)}" for f in seen.findings}
-    return findings | {f"{s.host} {s.taken_at.isoformat()} {s.paths}" for s in seen.survivors}
 
 
 def _match_verdict(name: str, seen: Verdict, expected: str) -> Iterator[Finding]:

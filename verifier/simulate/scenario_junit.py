@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from verifier.core.finding import Finding
@@ -18,6 +18,9 @@ class Case:
         looked: it ran to its end.
         key: of its inputs; see `simulate.store`.
         stored: its result was taken from the store.
+        digest: of what it showed; see `simulate.normal`.
+        inputs: all that the result is a function of.
+        notes: what a run could not see.
     """
 
     name: str
@@ -27,6 +30,9 @@ class Case:
     looked: bool = True
     key: str = ""
     stored: bool = False
+    digest: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def render_junit(cases: Sequence[Case]) -> str:

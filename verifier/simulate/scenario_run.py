@@ -14,6 +14,7 @@ from verifier.drill.audit import Terms, audit_snapshots
 from verifier.retention.dating import Forgetting
 from verifier.simulate.scenario import follow_scenario, plan, rules
 from verifier.simulate.scenario_expect import Seen
+from verifier.simulate.scenario_seen import show
 from verifier.simulate.simulation import Result, Simulation
 
 Run = Callable[[Scenario], Seen]
@@ -30,7 +31,7 @@ def seen_of(scenario: Scenario, result: Result, release: str = "") -> Seen:
     survivors = tuple(s for group in result.followed.survivors() for s in group.keep)
     audited = audit_snapshots(survivors, terms(scenario, release), end_at(plan(scenario, release)))
     findings = (*result.seams, *result.followed.findings(), *audited.findings)
-    return Seen(findings, survivors)
+    return show(scenario, result.followed, findings)
 
 
 def end_at(simulation: Simulation) -> datetime:

@@ -10,7 +10,10 @@ import hashlib
 import json
 import os
 import tempfile
+import zoneinfo
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from verifier.core.errors import CannotVerify
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot, parse_instant
 from verifier.simulate.scenario_expect import Seen
+from verifier.simulate.store_watched import parse_watched, render_watched
 
 ENTRIES_MAX = 1_000
 """Results that are kept; the ones that were used least lately go first."""
@@ -56,11 +60,43 @@ def file_digest(path: str) -> str:
         raise CannotVerify(path, f"cannot be read: {error.strerror}", remedy) from error
 
 
+def content_digest(content: bytes) -> str:
+    """Return the SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def zone_digest(name: str) -> str:
+    """Return the SHA-256 of a time zone's rules, which change from release to release.
+
+    Args:
+        name: of a zone that is known here.
+    """
+    for folder in zoneinfo.TZPATH:
+        if (Path(folder) / name).is_file():
+            return file_digest(str(Path(folder) / name))
+    packed = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
+    return content_digest(packed.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection left and what it freed."""
+
+    kept: int
+    removed: int
+    freed_bytes: int
+
+
 class Store:
     """Results in a folder, one file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """Where they are, whether anything is there or not."""
+        return self._folder
 
     def get(self, key: str) -> Seen | None:
         """Return the result of a key; none where there is none that can be read."""
@@ -79,17 +115,35 @@ class Store:
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
                 file.write(json.dumps(render_seen(seen), indent=1).encode())
             Path(file.name).replace(self._path(key))
-            self._collect()
+            self.collect()
         except OSError:
             return
 
-    def _collect(self) -> None:
-        entries = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime)
-        for path in entries[:-ENTRIES_MAX]:
+    def collect(self, keep: int = ENTRIES_MAX) -> Collected:
+        """Remove what was used least lately, all but `keep`, and say what that freed.
+
+        Raises:
+            OSError: the folder cannot be read, or not written to.
+        """
+        if not self._folder.is_dir():
+            return Collected(0, 0, 0)
+        # Somebody else may be collecting too.
+        found = [(path, stat) for path in self._folder.iterdir() if (stat := _stat(path))]
+        found.sort(key=lambda pair: pair[1].st_mtime, reverse=True)
+        for path, _ in found[keep:]:
             path.unlink(missing_ok=True)
+        freed_bytes = sum(stat.st_size for _, stat in found[keep:])
+        return Collected(len(found[:keep]), len(found[keep:]), freed_bytes)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def render_seen(seen: Seen) -> dict[str, Any]:
@@ -100,6 +154,7 @@ def render_seen(seen: Seen) -> dict[str, Any]:
             [s.id, s.taken_at.isoformat(), s.host, list(s.paths), list(s.tags)]
             for s in seen.survivors
         ],
+        **render_watched(seen.alerts, seen.recovery),
     }
 
 
@@ -114,4 +169,4 @@ def parse_seen(stored: Mapping[str, Any]) -> Seen:
         Snapshot(name, parse_instant(at), host, tuple(paths), tuple(tags))
         for name, at, host, paths, tags in stored["survivors"]
     )
-    return Seen(findings, survivors)
+    return Seen(findings, survivors, *parse_watched(stored))

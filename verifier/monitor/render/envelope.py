@@ -401,6 +401,29 @@ class RenderedFile(TypedDict):
     text: str
 
 
+class ScenarioRecord(TypedDict):
+    """A scenario as listed, or one rung of it as shown or run.
+
+    `met` is null where it could not be run. `inputs` is all that the result is a function of, `key`
+    the SHA-256 over them, `digest` that of what was seen; null where nothing was. `stored` says
+    that the result comes, or would come, from the store; `notes` what a run cannot see.
+    """
+
+    name: str
+    fidelity: str
+    about: NotRequired[str]
+    verdict: NotRequired[VerdictName]
+    file: NotRequired[str]
+    text: NotRequired[str]
+    met: NotRequired[bool | None]
+    duration_s: NotRequired[float]
+    stored: NotRequired[bool]
+    key: NotRequired[str]
+    digest: NotRequired[str | None]
+    inputs: NotRequired[dict[str, str]]
+    notes: NotRequired[list[str]]
+
+
 class ErrorRecord(TypedDict):
     """Why a command could not do its work, and what to do about it."""
 
@@ -429,4 +452,5 @@ class Envelope(TypedDict):
     ledger: NotRequired[Ledger]
     toolchain: NotRequired[Releases]
     files: NotRequired[list[RenderedFile]]
+    scenarios: NotRequired[list[ScenarioRecord]]
     error: NotRequired[ErrorRecord]

@@ -18,6 +18,7 @@ from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
 from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.lives import held_by
+from verifier.monitor.render.scenarios import scenario_tables
 from verifier.monitor.render.story import tell
 from verifier.monitor.render.summary import (
     KindOfFinding,
@@ -79,6 +80,7 @@ def _tables(report: Envelope) -> Iterator[Table]:
         yield from audit_tables(report["audit"])
     if "ledger" in report:
         yield from ledger_tables(report["ledger"])
+    yield from scenario_tables(report.get("scenarios", []))
 
 
 @cache

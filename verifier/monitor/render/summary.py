@@ -10,6 +10,7 @@ from verifier.monitor.render.audit import audit_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
 from verifier.monitor.render.ledger import ledger_headline
+from verifier.monitor.render.scenarios import scenario_headline
 from verifier.monitor.render.wording import count, number
 
 
@@ -106,6 +107,8 @@ def headline(envelope: Envelope) -> str:
         return audit_headline(envelope["audit"])
     if "ledger" in envelope:
         return ledger_headline(envelope["ledger"])
+    if envelope.get("scenarios"):
+        return scenario_headline(envelope["scenarios"])
     return coverage_sentence(envelope)
 
 

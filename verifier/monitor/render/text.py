@@ -19,6 +19,7 @@ from verifier.monitor.render.envelope import (
     Timeline,
 )
 from verifier.monitor.render.ledger import LIMIT, ledger_tables
+from verifier.monitor.render.scenarios import scenario_files, scenario_tables
 from verifier.monitor.render.summary import (
     agreement_sentence,
     by_kind,
@@ -57,6 +58,9 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
     report = cast(Envelope, envelope)
     if "files" in report:
         return _files(report["files"])
+    scenarios = report.get("scenarios", [])
+    if scenarios and "text" in scenarios[0]:
+        return scenario_files(scenarios)
     lines = [f"{report['verdict']}: {printable(verdict_line(report))}"]
     if "error" in report and report["error"]["remedy"]:
         lines.append(f"  {printable(report['error']['remedy'])}")
@@ -70,6 +74,7 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
         lines += _tables(audit_tables(report["audit"]))
     if "ledger" in report:
         lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
+    lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
     lines += _findings(report)
@@ -181,11 +186,11 @@ def _plan_group(group: PlanGroup) -> list[str]:
     ]
 
 
-def _tables(tables: Iterable[Table]) -> list[str]:
+def _tables(tables: Iterable[Table], listed: int = LISTED) -> list[str]:
     lines: list[str] = []
     for table in tables:
-        shown = _columns(table.rows[: LISTED + 1], right=table.right)
-        lines += ["", table.title, *_indented(shown + _more(len(table.rows) - 1))]
+        shown = _columns(table.rows[: listed + 1], right=table.right)
+        lines += ["", table.title, *_indented(shown + _more(len(table.rows) - 1, listed))]
     return lines
 
 

@@ -32,7 +32,7 @@ if [ -e "$SIMULATION/down/$host" ]; then
 fi
 cd "$SIMULATION/hosts/$host" || exit 255
 turn_clock "$SIMULATION/turns"
-env -i PATH="$PATH" HOME="$PWD" TZ="$TZ" RESTIC_PASSWORD="$sent" \
+env -i PATH="$SIMULATION/front:$PWD/bin:$PATH" HOME="$PWD" TZ="$TZ" RESTIC_PASSWORD="$sent" \
   RESTIC_CACHE_DIR="$SIMULATION/cache/$host" SIMULATION="$SIMULATION" SIMULATED_HOST="$host" \
   "$PWD$2"
 status=$?

@@ -7,9 +7,10 @@ without power.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -18,20 +19,22 @@ from typing import TypeVar
 from verifier.clock.control import under
 from verifier.clock.page import ClockPage
 from verifier.config.models import Config, HostTable
-from verifier.core.errors import CannotVerify
-from verifier.core.finding import Finding
+from verifier.config.own import CYCLE
+from verifier.core.errors import CannotVerify, ResticFailed
 from verifier.core.host import Command, Completed
 from verifier.core.snapshot import Snapshot
 from verifier.fleet.container import ContainerHost
 from verifier.fleet.containers import Fleet
 from verifier.reader.damage import Damage
 from verifier.reader.digest import Digests
-from verifier.reader.repository import Repository, open_repository
 from verifier.simulate.dataset import Dataset
+from verifier.simulate.faults import is_added, machine_of
 from verifier.simulate.timeline import Outcome, Step
-from verifier.simulate.worlds.cycle import CHECK_EVERY, CYCLE_TIMEOUT_S, Template
+from verifier.simulate.worlds.cycle import CYCLE_TIMEOUT_S, Template
 from verifier.simulate.worlds.fleet_data import Held, apply_day, data_folder
-from verifier.simulate.worlds.fleet_settle import copy_folder
+from verifier.simulate.worlds.fleet_logs import Logs
+from verifier.simulate.worlds.fleet_settle import copy_folder, manifest_place
+from verifier.simulate.worlds.fleet_store import Store
 from verifier.simulate.worlds.fleet_system import (
     CYCLE_SCRIPT,
     HOST_SCRIPT,
@@ -39,18 +42,28 @@ from verifier.simulate.worlds.fleet_system import (
     PYTHON,
     Grounds,
     home_of,
-    host_script,
-    zone_file,
+    host_programs,
+    manifest_folder,
 )
 from verifier.simulate.worlds.model import ModelWorld
-from verifier.simulate.worlds.soundness import Soundness, verify_all
-from verifier.simulate.worlds.stages import failures, parse_stages
-from verifier.simulate.worlds.stock import Stock
+from verifier.simulate.worlds.reckoning import Reckoning, Stores
+from verifier.simulate.worlds.stages import Ran
 from verifier.simulate.worlds.timing import HOLD
+from verifier.simulate.worlds.unspoken import heard
+from verifier.simulate.worlds.zone_file import zone_file
 
 _Item = TypeVar("_Item")
 
+_UID = 1_500
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# The store answers at once or not at all: production's three times ten attempts take many minutes.
+_PATIENCE = {"RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "2"}
+
+
+def user_id() -> int:
+    """Return the number of a fleet's users: ours, so that we can read; where we are root, any."""
+    return os.getuid() or _UID
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ class Setting:
         uid: of every user that the fleet makes: the files of the repository are its.
         controlled: the machines live in simulated time; otherwise only their snapshots do.
         last: the step after which the world is left.
+        own: the user's files, by the names of the generated ones that they replace.
     """
 
     config: Config
@@ -72,6 +86,7 @@ class Setting:
     uid: int
     controlled: bool
     last: Step
+    own: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class FleetWorld:
@@ -83,13 +98,32 @@ class FleetWorld:
         self._config = setting.config
         self._password = setting.template.password
         self._clock = grounds.clock
-        self._repository = grounds.repository
-        self._model = model
-        self._stock = Stock()
-        self._soundness = Soundness(self._password, copy_folder(setting.config, grounds.offsite))
-        self._ran = 0
+        self._stores = Stores(
+            grounds.repository, copy_folder(setting.config, grounds.offsite), self._password
+        )
+        self._reckoning = Reckoning(setting.config, self._stores, model, setting.last)
+        self._beside: list[Ran] = []
+        self._under_way: Step | None = None
         self._held = {host.name: Held() for host in self._config.hosts}
         self._include = {host.name: host.include for host in self._config.hosts}
+        name, service = self._config.coordinator.name, self._config.coordinator.log_service
+        self._logs = Logs(fleet.host(name), grounds.logs, service)
+        self._store = Store(fleet, grounds.store) if grounds.store else None
+
+    @property
+    def logs(self) -> Logs:
+        """Where the runs are logged."""
+        return self._logs
+
+    @property
+    def store(self) -> Store | None:
+        """The S3 store of the copy, to be stopped or to refuse; none where the copy is a folder."""
+        return self._store
+
+    @property
+    def fleet(self) -> Fleet:
+        """Its machines."""
+        return self._fleet
 
     def unlock(self) -> None:
         """Put the key where the coordinator reads it: its memory is empty after every start."""
@@ -109,22 +143,20 @@ class FleetWorld:
         _side_by_side(
             self._seed_host, [tuple(part) for _, part in groupby(by_host, lambda s: s.host)]
         )
-        self._stock.take(self._open(), snapshots)
-        self._model.seed(snapshots)
+        self._reckoning.seed(snapshots)
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Return what exists now."""
-        return self._stock.snapshots()
+        return self._reckoning.snapshots()
 
     def fingerprints(self) -> Mapping[str, str]:
         """Return for each existing snapshot the digest of the generated data in it."""
-        repository = self._open()
+        repository = self._stores.open()
         digests = Digests(repository)
         found = {}
         for stored in repository.snapshots():
-            known = self._stock.known(stored)
-            parts = [digests.of(stored, data_folder(path)) for path in known.paths]
-            found[known.id] = " ".join(p.what if isinstance(p, Damage) else p for p in parts)
+            known = self._reckoning.known(stored)
+            found[known.id] = " ".join(_digest(digests, stored, path) for path in known.paths)
         return found
 
     def run(self, step: Step) -> Outcome:
@@ -132,30 +164,57 @@ class FleetWorld:
         if not step.ran:
             return Outcome(step, (), ())
         self._power(step.missed)
-        _side_by_side(self._prepare, step.due)
+        # What somebody adds is no backup of any host.
+        _side_by_side(self._prepare, [s for s in step.due if not is_added(s)])
         # When the last of its commands runs: forget must find no snapshot in the future.
         self._date(self._config.coordinator.name, step.forget_at)
-        done = self._run(CYCLE_SCRIPT)
-        stages = parse_stages(done.stdout)
-        self._stock.take(self._open(), step.due)
-        created = self._stock.made(step.due, stages)
-        predicted = self._model.run(replace(step, due=created))
-        groups, disagreements = self._stock.compare(step, predicted, self._config.group_by)
-        if disagreements:
-            self._model.seed(self.snapshots())
-        unsound = tuple(self._check(step)) if self._is_check_due(step) else None
-        failed = failures(step, stages, done)
-        return Outcome(
-            step,
-            created,
-            groups,
-            (*predicted.findings, *failed, *disagreements, *(unsound or ())),
-            duration_s=round(done.duration_s, 3),
-            repository_bytes=_size_bytes(self._repository),
-            compared=len(groups),
-            agreed=len(groups) - len(disagreements),
-            sound=None if unsound is None else not unsound,
+        self._beside.clear()
+        self._under_way = step
+        ran = self._run_script(step)
+        outcome = self._reckoning.follow(step, (ran, *self._beside))
+        told = self._logs.ship(step.forget_at, ran.done)
+        return replace(outcome, findings=(*outcome.findings, *told))
+
+    def run_beside(self, step: Step) -> None:
+        """Run the coordinator's script once more while a step is under way.
+
+        Args:
+            step: what is to come of it. The hosts hold their data of the day already.
+        """
+        assert self._under_way is not None, "a step is under way"
+        for snapshot in step.due:
+            self._date(machine_of(snapshot), snapshot.taken_at)
+        self._beside.append(self._run_script(step))
+        for snapshot in self._under_way.due:
+            # Whose turn is over keeps its time: a clock does not go back.
+            if not is_added(snapshot) and snapshot.taken_at > step.forget_at:
+                self._date(machine_of(snapshot), snapshot.taken_at)
+
+    def page(self, name: str) -> ClockPage:
+        """Return a machine's clock."""
+        return ClockPage(self._clock / name / "page")
+
+    def remove_stale_locks(self, step: Step) -> None:
+        """Run `restic unlock` on the coordinator, just before a step.
+
+        Raises:
+            ResticFailed: it cannot.
+        """
+        self._date(self._config.coordinator.name, step.at)
+        location = self._config.repository.location
+        command = Command(
+            ("restic", "unlock", "-q"),
+            env={"RESTIC_REPOSITORY": location, "RESTIC_PASSWORD": self._password},
+            secrets=(self._password,),
         )
+        done = self.coordinator().run(command, timeout_s=CYCLE_TIMEOUT_S)
+        if done.status != 0:
+            remedy = "see why locks cannot be removed"
+            raise ResticFailed("restic unlock", done.status, done.last_lines(), remedy)
+
+    def _run_script(self, step: Step) -> Ran:
+        done = self._run(CYCLE_SCRIPT)
+        return heard(step, done, own=CYCLE in self._setting.own)
 
     def _power(self, missed: Sequence[str]) -> None:
         for host in self._config.hosts:
@@ -164,12 +223,8 @@ class FleetWorld:
             elif host.name not in missed and not self._fleet.is_up(host.name):
                 self._fleet.power_on(host.name)
 
-    def _is_check_due(self, step: Step) -> bool:
-        self._ran += 1
-        return step == self._setting.last or self._ran % CHECK_EVERY == 0
-
     def _prepare(self, snapshot: Snapshot) -> None:
-        name, at = snapshot.host, snapshot.taken_at
+        name, at = machine_of(snapshot), snapshot.taken_at
         self._date(name, at)
         apply_day(
             self._fleet.host(name),
@@ -184,7 +239,7 @@ class FleetWorld:
         folder, offset = self._clock / name, at.utcoffset()
         assert offset is not None, "a simulated time carries its offset"
         if self._setting.controlled:
-            ClockPage(folder / "page").set(at, HOLD)
+            self.page(name).set(at, HOLD)
         else:
             (folder / "time").write_text(at.strftime("%Y-%m-%d %H:%M:%S\n"))
             (folder / "zone").write_bytes(zone_file(offset))
@@ -195,7 +250,10 @@ class FleetWorld:
             return {}
         self._include[name] = paths
         table = self._config.host(name).model_copy(update={"include": paths})
-        return {HOST_SCRIPT: host_script(self._config, table)}
+        table = table.model_copy(update={"manifest": manifest_place(table)})
+        if table.manifest:
+            self._fleet.host(name).run(Command(manifest_folder(table)))
+        return host_programs(self._config, table)
 
     def _seed_host(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:
@@ -209,26 +267,23 @@ class FleetWorld:
 
     def _run(self, *argv: str, **env: str) -> Completed:
         command = Command(argv, env=env, secrets=(self._password,))
-        return self._coordinator().run(command, timeout_s=CYCLE_TIMEOUT_S)
+        return self.coordinator().run(command, timeout_s=CYCLE_TIMEOUT_S)
 
-    def _coordinator(self) -> ContainerHost:
+    def coordinator(self) -> ContainerHost:
         """Return the coordinator as its timer's user, with what systemd gives a service."""
         user = self._config.coordinator.user
         become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
         return self._fleet.host(
             self._config.coordinator.name,
-            env={"HOME": home_of(user), "USER": user, "PATH": _PATH, "LANG": "C.UTF-8"},
+            env={
+                "HOME": home_of(user),
+                "USER": user,
+                "PATH": _PATH,
+                "LANG": "C.UTF-8",
+                **_PATIENCE,
+            },
             before=under(Path(PAGE), become, PYTHON) if self._setting.controlled else become,
         )
-
-    def _open(self) -> Repository:
-        return open_repository(self._repository, self._password)
-
-    def _check(self, step: Step) -> Iterator[Finding]:
-        day, pruned = step.at.date().isoformat(), self._config.retention.prune
-        yield from self._soundness.check(self._open(), day, pruned=pruned)
-        if step == self._setting.last:
-            yield from verify_all(self._open(), day)
 
 
 def _ssh(host: HostTable) -> tuple[str, ...]:
@@ -236,11 +291,16 @@ def _ssh(host: HostTable) -> tuple[str, ...]:
     return ("ssh", "-p", str(host.port), *words, f"{host.user}@{host.address}", HOST_SCRIPT)
 
 
+def _digest(digests: Digests, stored: Snapshot, path: str) -> str:
+    try:
+        digest = digests.of(stored, data_folder(path))
+    except CannotVerify:
+        # A restic that may not read the folder, or is told to leave it out, stores none.
+        return "absent"
+    return digest.what if isinstance(digest, Damage) else digest
+
+
 def _side_by_side(act: Callable[[_Item], object], on: Iterable[_Item]) -> None:
     # Most of it is waiting: for the engine, for a lock.
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(act, on))
-
-
-def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,7 +1,8 @@
 """A configuration as a fleet can have it: what its machines cannot have is replaced, no more.
 
 Paths stay where they are in production. What is replaced: a repository or copy that is no folder,
-the path of restic, a key outside of what is mounted, addresses that a network of ours cannot give.
+the path of restic, a key outside of what is mounted, addresses that a network of ours cannot give,
+a manifest that no include names.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import re
 from pathlib import Path
 
 from verifier.config.models import Config, HostTable, Offsite
+from verifier.simulate.worlds.fleet_store import BUCKET
 
 REPOSITORY, MOUNTED, OFFSITE = "/mnt/storage/restic", "/mnt/jak/restic", "/mnt/offsite"
 KEY_FILE = "/mnt/keys/restic/password"
+MANIFEST = "restic-manifest/manifest"
 
 # A folder of its own, in memory, would hide what else a machine keeps beside the key.
 _MOUNTABLE = re.compile(r"/(mnt|media|run)/[^/]+/.+")
@@ -56,7 +59,24 @@ def copy_folder(config: Config, offsite: Path) -> Path | None:
     """
     if config.offsite is None:
         return None
-    return offsite / remote_of(config.offsite)[1].strip("/")
+    remote, path = remote_of(config.offsite)
+    return offsite / BUCKET / path.strip("/") if remote else offsite
+
+
+def free_name(config: Config, wanted: str) -> str:
+    """Return a name for one more machine that none in a settled configuration has."""
+    hosts = {name for host in config.hosts for name in (host.name, host.address)}
+    while wanted in {config.coordinator.name, *hosts}:
+        wanted += "-of-fleet"
+    return wanted
+
+
+def manifest_place(host: HostTable) -> str | None:
+    """Return where a host keeps its manifest: below an include: it adds no path."""
+    folders = [path.rstrip("/") + "/" for path in host.include]
+    if host.manifest is None or any(host.manifest.startswith(path) for path in folders):
+        return host.manifest
+    return f"{folders[0]}{MANIFEST}"
 
 
 def _settled(config: Config, host: HostTable) -> HostTable:
@@ -65,6 +85,7 @@ def _settled(config: Config, host: HostTable) -> HostTable:
     moved = {
         "address": host.address if known else host.name,
         "repository": _folder(config.mounted(host), MOUNTED),
+        "manifest": manifest_place(host),
     }
     return host.model_copy(update=moved)
 

@@ -7,18 +7,18 @@ Every machine installs the very files that `render` writes. The configuration is
 from __future__ import annotations
 
 import shlex
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from verifier.clock.control import under
 from verifier.config.models import Config, HostTable
 from verifier.cycle.render import render
+from verifier.drill.manifest_program import PROGRAM, host_program
 from verifier.fleet.description import Installed, Machine, Mount
 from verifier.simulate.worlds.fleet_keys import Identity
-from verifier.simulate.worlds.fleet_settle import OFFSITE, remote_of
+from verifier.simulate.worlds.fleet_settle import remote_of
+from verifier.simulate.worlds.fleet_store import StoreSite, store_machine
 
 SIMULATED = "/run/simulated"
 """Where a machine finds its clock page, or a host the time and the zone of its next backup."""
@@ -55,12 +55,15 @@ class Grounds:
     """What the machines of one fleet share, as folders of this machine.
 
     Attributes:
-        repository, offsite: the repository, and what holds its copy.
+        repository, offsite: the repository, and what holds its copy: a mount of the coordinator's,
+            or the buckets of the store.
         clock: holds a folder for each host, with its simulated time.
         restic: the program.
         uid: of every user that the fleet makes: it owns the repository.
         controlled: everything that matters runs under a clock page; otherwise a script that dates
             backups stands before restic.
+        store: the store of the copy, where the copy is rclone's remote.
+        logs: the name of the log server.
     """
 
     repository: Path
@@ -69,6 +72,8 @@ class Grounds:
     restic: Path
     uid: int
     controlled: bool
+    store: StoreSite | None = None
+    logs: str = "logs"
 
 
 def coordinator_machine(
@@ -88,11 +93,13 @@ def coordinator_machine(
     mounts = [Mount(grounds.repository, config.repository.location)]
     if config.offsite:
         remote, _ = remote_of(config.offsite)
-        mounts.append(Mount(grounds.offsite, OFFSITE if remote else config.offsite.target))
         if remote:
             # The name of a remote, as rclone's own configuration has it in production.
-            alias = f"[{remote}]\ntype = alias\nremote = {OFFSITE}\n"
-            files[f"{home}/.config/rclone/rclone.conf"] = Installed(alias.encode(), 0o600)
+            assert grounds.store is not None, "a remote has its store"
+            settings = grounds.store.settings(remote).encode()
+            files[f"{home}/.config/rclone/rclone.conf"] = Installed(settings, 0o600)
+        else:
+            mounts.append(Mount(grounds.offsite, config.offsite.target))
     assert config.key_file is not None, "settled"
     owned = " ".join(shlex.quote(mount.target) for mount in mounts)
     return Machine(
@@ -117,7 +124,9 @@ def host_machine(
         own: its host key.
     """
     home = home_of(host.user)
-    files = _rendered(config, f"hosts/{host.name}") | {
+    rendered, programs = _rendered(config, f"hosts/{host.name}"), host_programs(config, host)
+    files = rendered | {path: Installed(text, 0o755) for path, text in programs.items()}
+    files |= {
         f"{home}/.ssh/authorized_keys": Installed(identity.public + b"\n", 0o600),
         "/etc/ssh/ssh_host_ed25519_key": Installed(own.private, 0o600),
         "/etc/ssh/ssh_host_ed25519_key.pub": Installed(own.public + b"\n"),
@@ -141,22 +150,36 @@ def host_machine(
         boot=(
             "mkdir -p /run/sshd",
             *_boot(config, host.user, grounds.uid),
+            *((shlex.join(manifest_folder(host)),) if host.manifest else ()),
             # The program that is meant, not the script that dates its backups.
             "PATH=/usr/sbin:/usr/bin /usr/local/sbin/permit-restic",
         ),
     )
 
 
-def host_script(config: Config, host: HostTable) -> bytes:
-    """Return the host's script where its include paths are these."""
+def fleet_store_machine(config: Config, grounds: Grounds) -> Machine:
+    """Return the store of a fleet whose copy has one: its clock is the coordinator's."""
+    assert grounds.store is not None, "asked for where there is one"
+    clock = _clock_mounts(config.coordinator.name, grounds)
+    before = under(Path(PAGE), (), PYTHON) if grounds.controlled else ()
+    rights = CLOCK_CAPABILITIES if grounds.controlled else ()
+    return store_machine(grounds.store, grounds.uid, before, clock, rights)
+
+
+def host_programs(config: Config, host: HostTable) -> dict[str, bytes]:
+    """Return what a host's include paths stand in, by full path."""
     files = render(config.model_copy(update={"hosts": (host,)}))
-    return files[f"hosts/{host.name}{HOST_SCRIPT}"].text.encode()
+    programs = {HOST_SCRIPT: files[f"hosts/{host.name}{HOST_SCRIPT}"].text}
+    manifest = host_program(host)
+    if manifest is not None:
+        programs[f"/{PROGRAM}"] = manifest
+    return {path: text.encode() for path, text in programs.items()}
 
 
-def zone_file(offset: timedelta) -> bytes:
-    """Return a time zone of one fixed offset, in the format of tzfile(5)."""
-    counts = struct.pack(">4s16x6l", b"TZif", 0, 0, 0, 0, 1, 4)
-    return counts + struct.pack(">lbb", offset // timedelta(seconds=1), 0, 0) + b"SIM\0"
+def manifest_folder(host: HostTable) -> tuple[str, ...]:
+    """Return the command that makes the folder of a host's manifest, writable to its user."""
+    assert host.manifest is not None, "asked for where there is one"
+    return ("install", "-d", "-o", host.user, str(PurePosixPath(host.manifest).parent))
 
 
 def home_of(user: str) -> str:

@@ -23,10 +23,16 @@ class ModelWorld:
 
     def __init__(self, policy: Policy, rules: Rules, zone: tzinfo, group_by: Sequence[str]) -> None:
         self._policy = policy
+        self._zone = zone
         self._rules = rules
         self._forget = Forget(policy, rules, zone)
         self._group_by = group_by
         self._groups: dict[GroupKey, tuple[Snapshot, ...]] = {}
+
+    def obey(self, rules: Rules) -> None:
+        """Forget by the rules of another release from now on."""
+        self._rules = rules
+        self._forget = Forget(self._policy, rules, self._zone)
 
     def seed(self, snapshots: Sequence[Snapshot]) -> None:
         """Begin with these snapshots instead of none."""
@@ -42,9 +48,13 @@ class ModelWorld:
 
     def run(self, step: Step) -> Outcome:
         """Add the step's snapshots and forget."""
+        return self.follow(step, step.due)
+
+    def follow(self, step: Step, created: Sequence[Snapshot]) -> Outcome:
+        """Add what was really made on a step, and forget when the step does."""
         if not step.ran:
             return Outcome(step, (), ())
-        for snapshot in step.due:
+        for snapshot in created:
             key = group_key(snapshot, self._group_by)
             self._groups[key] = _inserted(snapshot, self._groups.get(key, ()))
         now = step.forget_at
@@ -56,9 +66,9 @@ class ModelWorld:
             finding = Finding(
                 "forget-refused", step.at.date().isoformat(), f"restic forget stops: {refused}"
             )
-            return Outcome(step, step.due, tuple(map(untouched, groups)), (finding,))
+            return Outcome(step, tuple(created), tuple(map(untouched, groups)), (finding,))
         self._groups = {group.key: group.keep for group in groups if group.keep}
-        return Outcome(step, step.due, groups, tuple(_wiped(groups)))
+        return Outcome(step, tuple(created), groups, tuple(_wiped(groups)))
 
 
 def _inserted(snapshot: Snapshot, group: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:

@@ -15,11 +15,15 @@ DOMAIN = ".simulated"
 """Ends every address: `local` is a name like another here, and nothing answers to these."""
 
 
-def relocate(config: Config, folder: Path) -> Config:
-    """Return the configuration with every path and host of it moved into a folder."""
+def relocate(config: Config, folder: Path, store: str = "") -> Config:
+    """Return the configuration with every path and host of it moved into a folder.
+
+    Args:
+        store: what rclone calls the place of the off-site copy, where that is no folder.
+    """
     repository = str(folder / "repository")
     offsite = config.offsite and config.offsite.model_copy(
-        update={"target": str(folder / "offsite"), "password_file": None}
+        update={"target": store or str(folder / "offsite"), "password_file": None}
     )
     return config.model_copy(
         update={

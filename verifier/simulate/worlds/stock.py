@@ -10,8 +10,9 @@ from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.reader.repository import Repository
 from verifier.retention.decide import group_key, newest_first
+from verifier.simulate.faults import machine_of
 from verifier.simulate.timeline import Outcome, Step
-from verifier.simulate.worlds.stages import Stage
+from verifier.simulate.worlds.stages import Ran
 
 
 class Stock:
@@ -48,22 +49,25 @@ class Stock:
             found = replace(stored[file], id=f"unexpected-{file[:8]}", paths=paths)
             self._files[file] = names.pop(_identity(found), found)
 
-    def made(self, due: Sequence[Snapshot], stages: Sequence[Stage]) -> tuple[Snapshot, ...]:
+    def made(self, ran: Ran) -> tuple[Snapshot, ...]:
         """Return those of the due snapshots that a cycle made.
 
         What the same cycle's forget removed was made all the same, if the host did not fail.
         """
         alive = {snapshot.id for snapshot in self._files.values()}
-        failed = {stage.host for stage in stages if stage.status}
-        return tuple(s for s in due if s.id in alive or (stages and s.host not in failed))
+        due, failed = ran.step.due, ran.failed_hosts()
+        forgot = any(stage.name == "forget" for stage in ran.stages)
+        return tuple(s for s in due if s.id in alive or (forgot and machine_of(s) not in failed))
 
     def compare(
-        self, step: Step, predicted: Outcome, group_by: Sequence[str]
+        self, step: Step, predicted: Outcome, group_by: Sequence[str], *, partly: bool = False
     ) -> tuple[tuple[GroupDecision, ...], tuple[Finding, ...]]:
         """Return every group as it is found, and a finding for each that the model has otherwise.
 
         Args:
             predicted: what the model made of the step.
+            partly: forget did not run to its end: it may have removed all that the model removes,
+                some of it or nothing, and nothing else.
         """
         there: dict[GroupKey, list[Snapshot]] = {group.key: [] for group in predicted.groups}
         for snapshot in self._files.values():
@@ -72,6 +76,8 @@ class Stock:
         groups, findings = [], []
         for key, alive in there.items():
             group = expected.get(key, GroupDecision(key, (), (), ()))
+            if partly:
+                group = _left(group, alive)
             if {s.id for s in alive} != {s.id for s in group.keep}:
                 findings.append(_disagreement(step, group, alive))
                 group = _as_found(group, alive)
@@ -81,6 +87,12 @@ class Stock:
 
 def _identity(snapshot: Snapshot) -> tuple[object, ...]:
     return snapshot.host, snapshot.taken_at, tuple(sorted(snapshot.paths))
+
+
+def _left(group: GroupDecision, alive: Sequence[Snapshot]) -> GroupDecision:
+    """Return the decision with what should have gone, and is still there, among the kept."""
+    left = {snapshot.id for snapshot in alive}
+    return _as_found(group, (*group.keep, *(s for s in group.remove if s.id in left)))
 
 
 def _as_found(group: GroupDecision, alive: Sequence[Snapshot]) -> GroupDecision:

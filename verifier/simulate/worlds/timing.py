@@ -8,7 +8,6 @@ can be controlled, `restic backup --time` is told the time, and everything else 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Protocol
 from verifier.clock.control import under
 from verifier.clock.page import ClockPage, turn
 from verifier.core.snapshot import Snapshot
+from verifier.simulate.faults import machine_of
 from verifier.simulate.timeline import Step
+from verifier.simulate.worlds.zone_file import zone_file
 
 SHIMS = Path(__file__).parents[1] / "shims"
 
@@ -32,8 +33,12 @@ class Timing(Protocol):
         """Put what it needs into the world's folder, and `restic` into its `bin`."""
         ...
 
-    def begin(self, step: Step, hosts: Sequence[str]) -> None:
-        """Make ready for a step in which these hosts have their turn, in this order."""
+    def begin(self, step: Step) -> None:
+        """Make it the time at which a step begins."""
+        ...
+
+    def plan(self, step: Step, hosts: Sequence[str]) -> None:
+        """Write down when these hosts have their turn in a step, in this order."""
         ...
 
     def run_cycle(self, argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,10 +70,13 @@ class ControlledClock:
         (folder / "bin" / "restic").symlink_to(restic)
         self._seeds.install(folder, restic)
 
-    def begin(self, step: Step, hosts: Sequence[str]) -> None:
-        """Set the clock to the step's beginning and write down every host's turn."""
+    def begin(self, step: Step) -> None:
+        """Set the clock to the step's beginning."""
         self._page.set(step.at, HOLD)
-        due = {snapshot.host: snapshot.taken_at for snapshot in step.due}
+
+    def plan(self, step: Step, hosts: Sequence[str]) -> None:
+        """Write down every host's turn, and what the clock shows when the last is over."""
+        due = {machine_of(snapshot): snapshot.taken_at for snapshot in step.due}
         for name in hosts:
             _write(self._folder / "turns" / name, turn(due[name]) if name in due else None)
         last = max((place for place, name in enumerate(hosts) if name in due), default=0)
@@ -104,7 +112,10 @@ class DatedBackups:
         shim.chmod(0o755)
         (folder / "bin" / "real-restic").symlink_to(restic)
 
-    def begin(self, step: Step, hosts: Sequence[str]) -> None:
+    def begin(self, step: Step) -> None:
+        """Leave the time as it is: the real one."""
+
+    def plan(self, step: Step, hosts: Sequence[str]) -> None:
         """Write down the time of each backup that is due."""
         for snapshot in step.due:
             self._date(snapshot)
@@ -124,7 +135,7 @@ class DatedBackups:
         offset = at.utcoffset()
         assert offset is not None, "a snapshot's time carries its offset"
         (self._folder / "time" / name).write_text(at.strftime("%Y-%m-%d %H:%M:%S\n"))
-        (self._folder / "zone" / name).write_bytes(_zone_file(offset))
+        (self._folder / "zone" / name).write_bytes(zone_file(offset))
 
 
 def _write(path: Path, text: str | None) -> None:
@@ -132,9 +143,3 @@ def _write(path: Path, text: str | None) -> None:
         path.unlink(missing_ok=True)
     else:
         path.write_text(f"{text}\n")
-
-
-def _zone_file(offset: timedelta) -> bytes:
-    """Return a time zone of one fixed offset, in the format of tzfile(5)."""
-    counts = struct.pack(">4s16x6l", b"TZif", 0, 0, 0, 0, 1, 4)
-    return counts + struct.pack(">lbb", offset // timedelta(seconds=1), 0, 0) + b"SIM\0"

@@ -1,0 +1,106 @@
+"""One scenario on one rung: run, or taken from the store of results, and held against its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from verifier.cli.context import Context
+from verifier.cli.folders import cache_folder
+from verifier.cli.scenario_worlds import Laboratory, open_laboratory
+from verifier.config.own import CYCLE, named_files
+from verifier.config.scenario import Scenario
+from verifier.core.errors import CannotVerify
+from verifier.core.finding import Finding
+from verifier.simulate.normal import differences, digest_of
+from verifier.simulate.scenario_expect import match
+from verifier.simulate.scenario_junit import Case
+from verifier.simulate.store import Store, key_of
+from verifier.simulate.worlds.unspoken import UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Runs one scenario after another, or takes its result from the store.
+
+    Attributes:
+        rebuild: run what has a result in the store too.
+        check: run everything twice, and compare.
+    """
+
+    laboratory: Laboratory
+    store: Store
+    rebuild: bool = False
+    check: bool = False
+
+    def run(self, path: Path, scenario: Scenario, rung: str) -> Case:
+        """Run a scenario on one rung and hold it against what it expects."""
+        begun_s = perf_counter()
+        name = f"{scenario.name} ({rung})"
+        findings: tuple[Finding, ...]
+        inputs: Mapping[str, str] = {}
+        key = digest = ""
+        stored, looked = False, True
+        try:
+            inputs = self.laboratory.inputs(path, scenario, rung)
+            key = key_of(inputs)
+            known = None if self.rebuild or self.check else self.store.get(key)
+            stored = known is not None
+            seen = known or self.laboratory.run(scenario, rung)
+            digest = digest_of(seen)
+            findings = match(name, seen, scenario.expect)
+            if self.check:
+                again = self.laboratory.run(scenario, rung)
+                findings = (*findings, *differences(name, seen, again))
+            # What is not met is run again each time, until it is.
+            if not findings and not stored:
+                self.store.put(key, seen)
+        except CannotVerify as error:
+            # The other scenarios go on.
+            looked = False
+            detail = f"{error.subject}: {error.message} ({error.remedy})"
+            findings = (Finding("could-not-verify", name, detail),)
+        return Case(
+            scenario.name,
+            rung,
+            findings,
+            perf_counter() - begun_s,
+            looked=looked,
+            key=key,
+            stored=stored,
+            digest=digest,
+            inputs=inputs,
+            notes=notes(scenario, rung),
+        )
+
+
+def notes(scenario: Scenario, rung: str) -> tuple[str, ...]:
+    """Return what a run on that rung cannot see of its scenario."""
+    if rung in {"model", "decisions"}:
+        named = [one.path for one in named_files(scenario.config)]
+        return (f"no script runs on this rung: not {', '.join(named)}",) if named else ()
+    own = any(CYCLE in one.installed for one in named_files(scenario.config))
+    return (UNSEEN,) if own else ()
+
+
+def open_store(environ: Mapping[str, str]) -> Store:
+    """Return the store of results in the user's cache.
+
+    Raises:
+        UsageError: the environment names no place for a cache.
+    """
+    return Store(cache_folder(environ) / "results")
+
+
+@contextmanager
+def open_bench(context: Context, *, rebuild: bool = False, check: bool = False) -> Iterator[Bench]:
+    """Give a bench with a laboratory of its own; see `Bench`.
+
+    Raises:
+        NoSpace, CannotVerify: the temporary folder does not hold the repositories.
+    """
+    with open_laboratory(context) as laboratory:
+        yield Bench(laboratory, open_store(context.environ), rebuild, check)
