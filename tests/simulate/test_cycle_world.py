@@ -279,6 +279,17 @@ MISBEHAVIOUR = {
         {"disagreement", "over-bound"},
         WEB,
     ),
+    "forget-fails": ('[ "$1" = forget ] && exit 1', {"step-failed", "over-bound"}, "forget"),
+    "forget-fails-half-way": (
+        '[ "$1" = forget ] && {real} "$@" --host web1 && exit 1',
+        {"step-failed", "over-bound"},
+        DB,
+    ),
+    "forget-fails-and-takes-the-newest": (
+        '[ "$1" = forget ] && {real} forget -q --host web1 latest && exit 1',
+        {"step-failed", "over-bound", *LOSS},
+        WEB,
+    ),
     "prune-does-nothing": ('[ "$1" = prune ] && exit 0', {"unreachable-data"}, "2024-01-05"),
     "prune-fails": ('[ "$1" = prune ] && exit 5', {"step-failed"}, "prune"),
 }

@@ -73,3 +73,21 @@ def test_a_host_that_is_down_fails_without_a_finding() -> None:
 
     assert [] == found(down, 1, missed=("web1",))
     assert ["web1"] == [finding.subject for finding in found(down, 1, missed=("db1",))]
+
+
+@pytest.mark.parametrize(
+    ("stdout", "status", "ended"),
+    [
+        (WEB + FORGET + WELL, 0, {"forget", "prune"}),
+        (WEB + FORGET.replace("prune status=0", "prune status=1") + ILL, 1, {"forget"}),
+        (WEB + "forget status=1 duration_s=0\n" + ILL, 1, set()),
+        (WEB, -9, set()),
+        ("", 0, {"forget", "prune"}),
+    ],
+    ids=["both", "forget-alone", "neither", "broken-off", "silent"],
+)
+def test_what_ran_to_its_end_is_known(stdout: str, status: int, ended: set[str]) -> None:
+    done = Completed(status, stdout.encode(), b"", 2.0)
+    ran = Ran(Step(AT, (), ()), parse_stages(done.stdout), done)
+
+    assert ended == {name for name in ("forget", "prune") if ran.ended(name)}

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from verifier.clock.page import ClockPage
 from verifier.config.scenario_faults import Faults
+from verifier.core.snapshot import Snapshot
 from verifier.fleet.containers import Fleet
 from verifier.simulate.faults import FaultedStep, is_added, machine_of
 from verifier.simulate.moment_order import Order, order_at
@@ -144,11 +145,13 @@ def started_again(step: Step, *, while_backup: bool) -> Step:
     """
     due = [snapshot for snapshot in step.due if not is_added(snapshot)]
     begun_at = due[0].taken_at if while_backup else step.forget_at
-    again = tuple(
-        replace(one, id=f"{one.id}-again", taken_at=begun_at + turn * _APART)
-        for turn, one in enumerate(due, start=1)
-    )
+    again = tuple(_dated(one, begun_at + turn * _APART) for turn, one in enumerate(due, start=1))
     return FaultedStep(step.at, again, step.missed, True, begun_at + (len(due) + 1) * _APART)
+
+
+def _dated(snapshot: Snapshot, at: datetime) -> Snapshot:
+    name = f"{machine_of(snapshot)}@{at.isoformat(timespec='seconds')}"
+    return replace(snapshot, id=name, taken_at=at)
 
 
 def _guards(events: Sequence[_Event]) -> dict[str, Guard]:

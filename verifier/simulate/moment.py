@@ -157,8 +157,9 @@ class Guarded:
 
     def _step_back(self) -> None:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            with suppress(ProcessLookupError):
-                os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
+            # A program with capabilities of its own has stepped back from the start.
+            with suppress(ProcessLookupError, PermissionError):
+                _step_back(int(task.name))
 
     def _pass_on(self, number: int, _: object) -> None:
         # It may take its time to tidy up, but is held no more.
@@ -227,11 +228,21 @@ def _start(program: str, argv: Sequence[str]) -> int:
     pid = os.fork()
     if pid == 0:
         _libc.prctl(_ON_PARENTS_DEATH, signal.SIGKILL)
+        if _has_capabilities(program):
+            _step_back(0)
         os.execv(program, list(argv))  # noqa: S606
     os.close(into)
     os.read(out, 1)
     os.close(out)
     return pid
+
+
+def _has_capabilities(program: str) -> bool:
+    return "security.capability" in os.listxattr(program)
+
+
+def _step_back(task: int) -> None:
+    os.sched_setscheduler(task, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _states(pid: int) -> list[str]:

@@ -49,26 +49,27 @@ class Post:
 
 
 class Guard:
-    """Stands before the programs of one machine until it is relieved."""
+    """Stands before the programs of one machine until it leaves.
+
+    Raises:
+        CannotVerify: an order is about the copy, and that is no folder.
+    """
 
     def __init__(self, post: Post, orders: Sequence[Order]) -> None:
         self._post = post
         self._orders = orders
+        self._texts = [order.render(_folder(post, order)) for order in orders]
         self._told: dict[str, dict[str, object]] = {}
 
     def stand(self) -> None:
         """Take up the post.
 
         Raises:
-            CannotVerify: the machine does not take it, or has no such folder.
+            CannotVerify: the machine does not take it.
         """
         for number, order in enumerate(self._orders):
-            folder = self._post.copy if order.in_copy else self._post.repository
-            if folder is None:
-                message = "its copy is no folder, so nobody sees what is written to it"
-                raise CannotVerify(self._post.machine, message, "give offsite.target a folder")
             self._put(order.program, _front(self._post))
-            self._write(f"{number}.json", order.render(folder))
+            self._write(f"{number}.json", self._texts[number])
 
     def wait(self, number: int) -> bool:
         """Wait for the moment of an order that holds; say whether it came while we stood there."""
@@ -131,6 +132,14 @@ class Guard:
             remedy = f"see that {self._post.orders} can be written to"
             raise CannotVerify(self._post.machine, message, remedy)
         return done.stdout
+
+
+def _folder(post: Post, order: Order) -> str:
+    folder = post.copy if order.in_copy else post.repository
+    if folder is None:
+        message = "its copy is no folder, so nobody sees what is written to it"
+        raise CannotVerify(post.machine, message, "let offsite.target be a folder")
+    return folder
 
 
 def _front(post: Post) -> bytes:

@@ -104,9 +104,9 @@ class Reckoning:
             (*said, *failed, *disagreements, *(unsound or ())),
             duration_s=round(sum(ran.done.duration_s for ran in runs), 3),
             repository_bytes=_size_bytes(self._stores.repository),
-            # A forget that broke off decided nothing.
-            compared=len(groups) * forgot,
-            agreed=(len(groups) - len(disagreements)) * forgot,
+            # A forget that broke off decided nothing but what it should not have.
+            compared=len(groups) if forgot else len(disagreements),
+            agreed=len(groups) - len(disagreements) if forgot else 0,
             sound=None if unsound is None else not unsound,
         )
 
