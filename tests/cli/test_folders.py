@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,3 +20,31 @@ def test_drill_beside_a_simulation_leaves_its_folder_alone(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with work_folder() as work, scratch(tmp_path):
         assert work.is_dir()
+
+
+KILLED = """\
+import os, signal
+from verifier.cli.folders import work_folder
+with work_folder() as work:
+    (work / "repository").mkdir()
+    print(work, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_command_left_is_swept_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is at work keeps its own; seen red without the sweep, and without the lock."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], capture_output=True, text=True, check=False
+    )
+    left = Path(done.stdout.strip())
+    assert (left / "repository").is_dir()
+
+    with work_folder() as first, work_folder() as second:
+        assert not left.exists()
+        assert first.is_dir()
+        assert second.is_dir()

@@ -68,6 +68,33 @@ def test_a_page_outlives_its_command_and_a_page_of_its_own_does_not(tmp_path: Pa
     assert [] == list(place.iterdir())
 
 
+def test_the_page_of_a_killed_run_is_swept_by_the_next_and_that_of_a_running_one_is_not(
+    tmp_path: Path,
+) -> None:
+    """Seen red without the sweep, and without the lock."""
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    line = (PROGRAM, "clock", "run", "--at", AT_TEXT, "--", "sh", "-c", "echo; read end")
+
+    def start() -> subprocess.Popen[bytes]:
+        begun = subprocess.Popen(line, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert begun.stdout is not None
+        assert b"\n" == begun.stdout.readline()
+        return begun
+
+    with start() as killed:
+        killed.kill()
+    (left,) = tmp_path.iterdir()
+    with start() as running:
+        (held,) = tmp_path.iterdir()
+        last = (PROGRAM, "clock", "run", "--at", AT_TEXT, "--", "true")
+        subprocess.run(last, env=env, check=True)
+
+        assert left != held
+        assert [held] == list(tmp_path.iterdir())
+        running.communicate(b"\n")
+    assert [] == list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -99,6 +126,15 @@ def test_a_missing_program_could_not_be_looked_at() -> None:
 
     assert (3, "") == (done.returncode, done.stdout)
     assert "there is no such program" in done.stderr
+
+
+def test_a_file_that_is_no_program_ends_as_in_a_shell(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no program\n")
+    (tmp_path / "data").chmod(0o755)
+    done = clock("run", "--at", AT_TEXT, "--", str(tmp_path / "data"))
+
+    assert (126, "") == (done.returncode, done.stdout)
+    assert f"restic-verify: {tmp_path}/data: Exec format error\n" == done.stderr
 
 
 def test_where_tracing_is_not_permitted_the_command_does_not_run(tmp_path: Path) -> None:

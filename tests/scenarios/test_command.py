@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import tomllib
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.cli.console import environment, report
 from tests.cli.console import run as run_script
+from verifier.cli.main import main
+from verifier.cycle.coordinator import fire_times
 
 ROOT = Path(__file__).parents[2]
 
@@ -162,12 +168,42 @@ def test_what_has_changed_is_run_again(folder: Path) -> None:
     assert [[False], [False]] == [known, _stored(folder)]
 
 
+def test_answer_from_the_store_loads_nothing_that_runs_a_scenario(folder: Path) -> None:
+    tell = environment(PYTHONPROFILEIMPORTTIME="1")
+    line = ("scenario", "run", "healthy")
+    told = [run(*line, cwd=folder, env=tell).stderr.decode() for _ in range(2)]
+    ran, answered = ({line.rpartition("| ")[2].strip() for line in it.splitlines()} for it in told)
+    heavy = {"freezegun", "jinja2", "cryptography", "zstandard", "docker"}
+
+    assert "freezegun" in ran
+    assert "verifier.simulate.store" in answered
+    assert set() == heavy & answered
+
+
 def test_entry_that_cannot_be_read_is_no_entry(folder: Path) -> None:
     _stored(folder)
     (entry,) = (folder / "cache/restic-verify/results").iterdir()
     entry.write_text('{"findings": []')
 
     assert [[False], [True]] == [_stored(folder), _stored(folder)]
+
+
+def test_entry_that_is_not_as_it_was_written_is_no_entry(folder: Path) -> None:
+    _stored(folder)
+    (entry,) = (folder / "cache/restic-verify/results").iterdir()
+    entry.write_text(entry.read_text().replace("web1", "web2"))
+
+    assert [[False], [True]] == [_stored(folder), _stored(folder)]
+
+
+def test_result_that_cannot_be_kept_leaves_nothing(folder: Path) -> None:
+    _stored(folder)
+    (entry,) = (folder / "cache/restic-verify/results").iterdir()
+    entry.unlink()
+    entry.mkdir()
+
+    assert [False] == _stored(folder)
+    assert [entry] == list(entry.parent.iterdir())
 
 
 def test_what_is_not_met_is_not_kept(folder: Path) -> None:
@@ -194,6 +230,28 @@ def test_results_are_written_for_junit(folder: Path) -> None:
     assert ["unmet"] == [failure.attrib["type"] for failure in suite.iter("failure")]
 
 
+def test_folder_of_junit_is_made_before_anything_runs(folder: Path) -> None:
+    run("scenario", "run", "healthy", "--junit", "new/out.xml", cwd=folder)
+    shutil.rmtree(folder / "cache")
+    (folder / "file").touch()
+    ended = run("scenario", "run", "healthy", "--junit", "file/out.xml", cwd=folder)
+
+    assert (folder / "new" / "out.xml").is_file()
+    assert 64 == ended.returncode
+    assert b"with --junit" in ended.stderr
+    assert not (folder / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "line", [("list", "--junit", "x.xml"), ("show", "--check"), ("run", "--keep", "3")]
+)
+def test_option_of_another_action_is_refused(folder: Path, line: tuple[str, ...]) -> None:
+    ended = run("scenario", *line, cwd=folder)
+
+    assert 64 == ended.returncode
+    assert f"{line[1]}: is an option of".encode() in ended.stderr
+
+
 def test_names_may_follow_options(folder: Path) -> None:
     assert 0 == run("scenario", "run", "--fidelity", "model", "healthy", cwd=folder).returncode
 
@@ -206,12 +264,37 @@ def test_rung_that_no_scenario_names_verifies_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "asked", [("--fidelity", "model,cycle"), ("--fidelity", "model", "--fidelity", "cycle")]
+)
+def test_several_rungs_are_asked_for(folder: Path, asked: tuple[str, ...]) -> None:
+    file = folder / "scenarios" / "wrong.toml"
+    file.write_text(file.read_text().replace('["model"]', '["decisions", "cycle"]'))
+    env = environment(PATH="/nonexistent")
+    told = report(run("scenario", "run", *asked, "--json", cwd=folder, env=env).stdout)
+
+    assert [("healthy", "model"), ("wrong", "cycle")] == [
+        (one["name"], one["fidelity"]) for one in told["scenarios"]
+    ]
+
+
+def test_days_to_come_are_unknown_to_real_restic_and_stop_no_other(folder: Path) -> None:
+    file = folder / "scenarios" / "wrong.toml"
+    text = HEALTHY.replace('["model"]', '["decisions"]').replace("2024-03-04", "2999-03-04")
+    file.write_text(text)
+    told = report(run("scenario", "run", "--json", cwd=folder).stdout)
+
+    assert [True, None] == [one["met"] for one in told["scenarios"]]
+    assert "its last day is 2999-03-08" in told["findings"][0]["detail"]
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         (("run", "helthy"), b"did you mean 'healthy'?"),
         (("run", "nothing"), b"is no scenario"),
         (("run", "empty"), b"holds no scenario"),
-        (("run", "--fidelity", "flat"), b"rungs are model, decisions, cycle, fleet"),
+        (("run", "--fidelity", "model,flat"), b"'flat' is no rung"),
+        (("show", "--fidelity", "flat"), b"rungs are model, decisions, cycle, fleet"),
         (("run", "none.toml"), b"no such file"),
         (("play",), b"invalid choice"),
         (("gc", "healthy"), b"takes no scenarios"),
@@ -255,7 +338,12 @@ def test_engine_that_is_not_there_is_unknown_and_stops_no_other(folder: Path) ->
 
 
 def test_search_draws_what_it_is_not_told(tmp_path: Path) -> None:
-    for option in (("--keep-daily", "3"), ("--miss", "2024-01-01"), ("--start", "2024-01-01")):
+    for option in (
+        ("--keep-daily", "3"),
+        ("--miss", "2024-01-01"),
+        ("--start", "2024-01-01"),
+        ("--fidelity", "cycle"),
+    ):
         ended = run("simulate", "--explore", "3", *option, cwd=tmp_path)
 
         assert 64 == ended.returncode
@@ -321,3 +409,24 @@ def _lie(folder: Path) -> None:
         f'#!/bin/sh\ncase "$*" in *forget*) set -- "$@" --keep-last=2 ;; esac\nexec {real} "$@"\n'
     )
     program.chmod(0o755)
+
+
+def test_schedules_are_expanded_before_threads_run_commands(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It freezes the time of the whole process, time limits of other threads included."""
+    where: list[threading.Thread] = []
+
+    def noted(times: Sequence[str], zone: ZoneInfo, start: date, days: int) -> tuple[datetime, ...]:
+        where.append(threading.current_thread())
+        return fire_times(times, zone, start, days)
+
+    monkeypatch.setattr("verifier.simulate.scenario.fire_times", noted)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.chdir(folder)
+    other = HEALTHY.replace("2024-03-04", "2019-03-04")
+    (folder / "scenarios" / "healthy.toml").write_text(other)
+    (folder / "scenarios" / "wrong.toml").write_text(other.replace("days = 5", "days = 7"))
+
+    assert 2 == main(["scenario", "run"])
+    assert [threading.main_thread()] * 2 == where

@@ -57,6 +57,14 @@ def test_good_file_is_taken() -> None:
         ('host = "web1"\nfrom', 'host = "web"\nfrom', 8, "faults.clock-wrong[0].host", "web1"),
         ('["model"]', '["modle"]', 5, "scenario.fidelity[0]", "one of these"),
         ('["model"]', "[]", 5, "scenario.fidelity", "name one"),
+        ('["model"]', '["model", "model"]', 5, "scenario.fidelity", "remove the second"),
+        (
+            "[[faults.clock-wrong]]",
+            "[faults.clock-wrong]",
+            7,
+            "faults.clock-wrong",
+            "[[faults.clock-wrong]]",
+        ),
         ('["model"]', '["cycle"]', 5, "scenario.fidelity", "faults.clock-wrong"),
         ('"OK"', '"FINE"', 14, "expect.verdict", "one of these"),
         ("schema = 1", "schema = 2", 1, "schema", "one of these"),
@@ -103,6 +111,15 @@ def test_both_halves_of_a_file_are_complained_of_together() -> None:
     assert "expect.verdict" in str(error)
 
 
+def test_exclude_that_restic_would_refuse_is_refused() -> None:
+    error = in_cycle(
+        "[[faults.exclude-added]]\nhost = 'web1'\nfrom = 2024-03-01\npattern = '/a[b'\n"
+    )
+
+    assert "faults.exclude-added[0].pattern" == error.key
+    assert "/a[b" in error.remedy
+
+
 def test_fault_of_a_real_cycle_is_refused_elsewhere() -> None:
     error = refused("[expect]\n", "[[faults.lock-left]]\nafter = 2024-03-01\n\n[expect]\n")
 
@@ -146,6 +163,107 @@ def test_store_that_fails_needs_a_copy_by_rclone(offsite: str) -> None:
         parse_scenario(text, "some.toml")
 
     assert "found no off-site copy that can fail" in str(caught.value)
+
+
+def with_days(fault: str, rung: str) -> str:
+    text = GOOD.replace('["model"]', f'["{rung}"]').replace("[[faults.clock", "[[other.clock")
+    return text[: text.index("[[other")] + fault + DAYS + text[text.index("[expect]") :]
+
+
+def in_cycle(fault: str, rung: str = "cycle") -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        parse_scenario(with_days(fault, rung), "some.toml")
+    return caught.value
+
+
+DAYS = """
+[simulate]
+start = 2024-03-01
+days = 4
+missed = ["2024-03-02"]
+[[simulate.down]]
+host = "web1"
+from = 2024-03-03
+to = 2024-03-03
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "key", "found"),
+    [
+        ("lock-left]]\nafter = 2024-03-05", "after", "found 2024-03-05, expected a day from"),
+        ("pack-damaged]]\nafter = 2024-02-29\nhow = 'cut'", "after", "to 2024-03-04"),
+        ("unlocked]]\non = 2025-03-01", "on", "2025-03-01"),
+        ("disk-full]]\nfrom = 2024-02-01\nto = 2024-02-29", "to", "2024-02-29"),
+        ("disk-full]]\nfrom = 2024-03-05\nto = 2024-03-09", "from", "2024-03-05"),
+        ("host-renamed]]\nhost = 'web1'\nfrom = 2024-03-05\nname = 'x'", "from", "2024-03-05"),
+        ("killed]]\non = 2024-03-02\nwhat = 'forget'", "on", "the coordinator does not run"),
+        ("killed]]\non = 2024-03-03\nwhat = 'backup'\nhost = 'web1'", "on", "web1 is down"),
+        ("disk-full]]\nfrom = 2024-03-02\nto = 2024-03-02", "from", "coordinator does not run"),
+        ("partition]]\nhost = 'web1'\nfrom = 2024-03-03\nto = 2024-03-03", "from", "is down"),
+        ("memory-short]]\nhost = 'web1'\nfrom = 2024-03-02\nto = 2024-03-03", "from", "is down"),
+    ],
+)
+def test_fault_that_never_happens_is_refused(fault: str, key: str, found: str) -> None:
+    error = in_cycle(f"[[faults.{fault}\n", "fleet")
+
+    assert f"faults.{fault.partition(']')[0]}[0].{key}" == error.key
+    assert found in str(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("missed[1]", 'missed = ["2024-03-02", "2023-03-02"]'),
+        ("down[0].from", 'down = [{host = "web1", from = 2026-03-01, to = 2026-03-02}]'),
+        ("paths[0].from", 'paths = [{host = "web1", from = 2026-03-01, include = ["/x"]}]'),
+    ],
+)
+def test_deviation_that_never_happens_is_refused(key: str, entry: str) -> None:
+    error = refused("[expect]\n", f"[simulate]\nstart = 2024-03-01\n{entry}\n[expect]\n")
+
+    assert f"simulate.{key}" == error.key
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "disk-full]]\nfrom = 2024-03-02\nto = 2024-03-03",
+        "key-locked]]\nfrom = 2024-03-03\nto = 2024-03-03",
+        "files-rewritten]]\nhost = 'web1'\nfrom = 2024-03-02",
+    ],
+)
+def test_spell_needs_one_day_on_which_it_happens(fault: str) -> None:
+    scenario = parse_scenario(with_days(f"[[faults.{fault}\n", "cycle"), "x")
+
+    assert fault.partition("]")[0].replace("-", "_") in scenario.faults.model_fields_set
+
+
+def test_spell_may_begin_before_the_timeline_and_end_after_it() -> None:
+    text = GOOD.replace("2024-03-02\n", "2024-03-09\n").replace(
+        "[expect]", "[simulate]\nstart = 2024-03-02\ndays = 3\n[expect]"
+    )
+
+    assert 3 == parse_scenario(text, "x").config.simulate.days
+
+
+def test_recovery_point_of_a_day_that_never_comes_is_refused() -> None:
+    point = '[[expect.recovery]]\nhost = "web1"\nhours = 24\non = 2023-12-31\n'
+    error = refused("[[expect.survivors]]", f"{point}[[expect.survivors]]")
+
+    assert "expect.recovery[0].on" == error.key
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "killed]]\non = 2024-03-01\nwhat = 'sync'",
+        "pack-damaged]]\nafter = 2024-03-01\nhow = 'cut'\nwhere = 'off-site'",
+    ],
+)
+def test_what_befalls_a_copy_needs_one(fault: str) -> None:
+    assert "found no off-site copy" in str(in_cycle(f"[[faults.{fault}\n"))
 
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ from verifier.simulate.explore import (
 from verifier.simulate.explore_draw import draw
 from verifier.simulate.scenario import follow_scenario, plan
 from verifier.simulate.scenario_text import render_scenario
-from verifier.simulate.shrink import shrink
+from verifier.simulate.shrink import shrink, without_strays
 from verifier.simulate.simulation import Result
 from verifier.simulate.timeline import Following, follow
 
@@ -156,6 +156,20 @@ def test_what_fails_is_shrunk_to_what_it_cannot_do_without() -> None:
     assert 2 == len(small["retention"])
     assert 2 == len(small["hosts"])
     assert small == shrink(large, breaks) == shrink(small, breaks)
+
+
+def test_what_never_happens_is_left_out() -> None:
+    """Days that were cut off, and a day without a forget; seen red with the table as it came."""
+    table = draw(1, 1, days=30, hosts=2)
+    start = table["simulate"]["start"]
+    host = table["hosts"][0]["name"]
+    added = {"host": host, "on": start, "first": datetime(2019, 1, 1, tzinfo=UTC)}
+    renamed = {"host": host, "from": start, "name": "other"}
+    late = renamed | {"from": start + timedelta(days=30)}
+    table["faults"] = {"snapshots-added": [added], "host-renamed": [late, renamed, late]}
+    table["simulate"]["missed"] = [f"{start}..{start}"]
+
+    assert {"host-renamed": [renamed]} == without_strays(table)["faults"]
 
 
 def test_what_cannot_be_cut_stays_as_it_is() -> None:

@@ -96,6 +96,27 @@ by = "{by}"
         assert shown(DOWN).alerts == shown(DOWN + wrong.format(by=by)).alerts
 
 
+def slow(takes: str) -> Seen:
+    fault = f'[[faults.backup-slow]]\nhost = "web1"\non = 2024-01-03\ntakes = "{takes}"\n'
+    text = SCENARIO.replace('["model"]', '["cycle"]').format(deviations=fault)
+    return run_in_model(parse_scenario(text, "x.toml"))
+
+
+def test_slow_backup_is_known_when_it_is_done_and_the_next_begins_then() -> None:
+    seen = slow("5h")
+
+    assert [("web1", 25 * HOUR), ("db1", 25 * HOUR)] == [
+        (a.host, a.opened_age) for a in seen.alerts
+    ]
+    assert [(17, 0), (17, 2)] == [
+        (alert.resolved_at.hour, alert.resolved_at.minute)
+        for alert in seen.alerts
+        if alert.resolved_at
+    ]
+    assert [20, 24, 29, 24, 24, 24] == hours(seen, "web1")
+    assert () == slow("50min").alerts
+
+
 def test_snapshot_that_somebody_adds_is_no_backup() -> None:
     added = """
 [[faults.snapshots-added]]

@@ -5,18 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from verifier.cli.context import Advance, Context
+from verifier.cli.context import Context
+from verifier.cli.explore_replay import (
+    Cycled,
+    cycled,
+    decided,
+    disagrees,
+    made,
+    replay_each,
+    told_of_cycle,
+)
 from verifier.cli.finish import versions, writing
 from verifier.cli.options import whole_number
 from verifier.cli.scenario_worlds import Laboratory, open_laboratory
 from verifier.config.models import DAYS_MAX
-from verifier.config.scenario import Scenario, make_scenario
-from verifier.core.errors import ToolMissing, UsageError, VerifyError
+from verifier.config.scenario import make_scenario
+from verifier.core.errors import UsageError
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 from verifier.reader.executor import open_executor
@@ -30,9 +39,10 @@ from verifier.simulate.explore import (
     suspicious,
     with_survivors,
 )
+from verifier.simulate.explore_cycle import drawn_for_cycle
 from verifier.simulate.scenario import follow_scenario
 from verifier.simulate.scenario_text import render_scenario
-from verifier.simulate.shrink import shrink
+from verifier.simulate.shrink import shrink, without_strays
 from verifier.simulate.simulation import Result
 
 COUNT_MAX = 1_000_000
@@ -44,13 +54,19 @@ SHRUNK_MAX = 5
 REAL_ATTEMPTS = 60
 """Cuts that are tried where restic is asked about every one of them."""
 
-_TAKEN = frozenset({"explore", "days", "hosts", "seed", "json", "report", "fidelity"})
+CYCLE_ATTEMPTS = 20
+"""Cuts that are tried where each is a cycle: it takes seconds for each day."""
+
+_TAKEN = frozenset({"explore", "days", "hosts", "seed", "json", "report"})
 """Options that a search takes; every other one says what a search draws."""
+
+_DEFAULTS = {"fidelity": "decisions"}
+"""What an option says that was not given: a search looks on its rungs, whatever one asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """One timeline that fails, shrunk; `real` says what the real restic makes of it."""
+    """One timeline that fails, shrunk; `real` says what restic and a cycle make of it."""
 
     number: int
     table: Table
@@ -68,14 +84,27 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
         context.progress(search.count, "timelines", "explore model") as advance,
     ):
         looked = look_at_all(search, executor, advance)
-    drawn = drawn_for_replay(search, looked)
-    with (
-        open_laboratory(context) as laboratory,
-        context.progress(len(drawn), "timelines", "explore decisions") as advance,
-    ):
-        replayed = _replay(search, drawn, laboratory, workers, advance)
-        failures = tuple(_failures(search, looked, replayed, laboratory))
+    drawn = {one.number: search.table(one.number) for one in drawn_for_replay(search, looked)}
+    tables = drawn_for_cycle(search, looked)
+    with open_laboratory(context) as laboratory:
+        with context.progress(len(drawn), "timelines", "explore decisions") as advance:
+
+            def decide(table: Table) -> Result | None:
+                return decided(make_scenario(table, ""), laboratory)
+
+            replayed = replay_each(drawn, decide, laboratory, workers, advance)
+        with context.progress(len(tables), "timelines", "explore cycle") as advance:
+
+            def cycle(table: Table) -> Cycled:
+                return cycled(table, laboratory)
+
+            cycles = replay_each(tables, cycle, laboratory, workers, advance)
+        failures = (
+            *_failures(search, looked, replayed, laboratory),
+            *_failures_in_cycle(tables, cycles, laboratory),
+        )
     left_out = sum(result is None for result in replayed.values())
+    unrun = Counter(one.left_out for one in cycles.values() if one.left_out)
     return conclude(
         "simulate",
         (
@@ -86,7 +115,7 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
             "timelines",
             len(looked),
             len(looked),
-            {"replays without their restic": left_out} if left_out else {},
+            ({"replays without their restic": left_out} if left_out else {}) | unrun,
         ),
         started_at=started_at,
         finished_at=context.clock.now(),
@@ -103,6 +132,7 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
             "digest": digest_of(looked),
             "timelines_suspicious": sum(bool(one.suspicious) for one in looked),
             "timelines_replayed": len(replayed) - left_out,
+            "timelines_in_cycle": len(cycles) - unrun.total(),
         },
     )
 
@@ -116,7 +146,7 @@ def _unreplayed(drawn: int, left_out: int) -> Iterator[Finding]:
 
 def _search(options: argparse.Namespace) -> Search:
     for name, value in vars(options).items():
-        if name not in _TAKEN and value not in (None, False, []):
+        if name not in _TAKEN and value not in (None, False, [], _DEFAULTS.get(name)):
             option = f"--{name.replace('_', '-')}"
             remedy = "a search draws that itself: give --days, --hosts and --seed alone"
             raise UsageError(option, "does not go with --explore", remedy)
@@ -127,37 +157,6 @@ def _search(options: argparse.Namespace) -> Search:
         whole_number("--days", options.days or "400", most=DAYS_MAX),
         whole_number("--hosts", options.hosts or "3", most=HOSTS_MAX),
     )
-
-
-def _replay(
-    search: Search,
-    drawn: Sequence[Looked],
-    laboratory: Laboratory,
-    workers: int,
-    advance: Advance,
-) -> dict[int, Result | None]:
-    def replay(one: Looked) -> Result | None:
-        result = _decided(make_scenario(search.table(one.number), ""), laboratory)
-        advance(1)
-        return result
-
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        try:
-            futures = {one.number: pool.submit(replay, one) for one in drawn}
-            return {number: future.result() for number, future in futures.items()}
-        except BaseException:
-            # Leaving the pool waits for its threads, and they for their commands.
-            pool.shutdown(wait=False, cancel_futures=True)
-            laboratory.host.end_all()
-            raise
-
-
-def _decided(scenario: Scenario, laboratory: Laboratory) -> Result | None:
-    """Return what the real restic makes of a timeline; none where there is no such restic."""
-    try:
-        return laboratory.decide(scenario)
-    except ToolMissing:
-        return None
 
 
 def _failures(
@@ -172,7 +171,7 @@ def _failures(
             known.add(one.suspicious)
             yield _shrunk_in_model(search, one, laboratory)
     for number, result in replayed.items():
-        if result is not None and _disagrees(result):
+        if result is not None and disagrees(result):
             yield _shrunk_for_real(search, number, laboratory)
             # One disagreement is enough to look into, and each takes minutes to shrink.
             return
@@ -180,45 +179,51 @@ def _failures(
 
 def _shrunk_in_model(search: Search, one: Looked, laboratory: Laboratory) -> _Failure:
     def shows(table: Table) -> tuple[Finding, ...]:
-        scenario = _made(table)
+        scenario = made(table)
         return suspicious(follow_scenario(scenario), scenario) if scenario else ()
 
     wanted = set(one.suspicious)
-    table = shrink(search.table(one.number), lambda t: wanted <= {f.kind for f in shows(t)})
+    least = shrink(search.table(one.number), lambda t: wanted <= {f.kind for f in shows(t)})
+    table = without_strays(least)
     scenario = make_scenario(table, "")
-    result = _decided(scenario, laboratory) if one.real else None
+    result = decided(scenario, laboratory) if one.real else None
     if result is None:
         real = f"No restic {scenario.about.restic} was there to ask"
-    elif _disagrees(result):
-        real = "The real restic decides otherwise"
     else:
-        real = "The real restic decides the same"
+        same = "otherwise" if disagrees(result) else "the same"
+        real = f"The real restic decides {same}. {told_of_cycle(table, laboratory)}"
     return _Failure(one.number, with_survivors(table), shows(table)[0], real)
 
 
 def _shrunk_for_real(search: Search, number: int, laboratory: Laboratory) -> _Failure:
     def disagreeing(table: Table) -> Result | None:
-        scenario = _made(table)
-        result = _decided(scenario, laboratory) if scenario else None
-        return result if result and _disagrees(result) else None
+        scenario = made(table)
+        result = decided(scenario, laboratory) if scenario else None
+        return result if result and disagrees(result) else None
 
-    table = shrink(search.table(number), lambda t: disagreeing(t) is not None, REAL_ATTEMPTS)
+    least = shrink(search.table(number), lambda t: disagreeing(t) is not None, REAL_ATTEMPTS)
+    table = without_strays(least)
     again = disagreeing(table)
     assert again is not None, "what was shrunk still fails"
     first = next(f for f in again.followed.findings() if f.kind == "disagreement")
-    return _Failure(number, with_survivors(table), first, "The real restic decides otherwise")
+    real = f"The real restic decides otherwise. {told_of_cycle(table, laboratory)}"
+    return _Failure(number, with_survivors(table), first, real)
 
 
-def _made(table: Table) -> Scenario | None:
-    """Return the scenario of some tables; none where a cut has left tables that make none."""
-    try:
-        return make_scenario(table, "")
-    except (ExceptionGroup, VerifyError):
-        return None
+def _failures_in_cycle(
+    tables: Mapping[int, Table], cycles: Mapping[int, Cycled], laboratory: Laboratory
+) -> Iterator[_Failure]:
+    number = next((number for number, one in cycles.items() if one.differs), None)
+    if number is None:
+        return
 
+    def differing(table: Table) -> tuple[Finding, ...]:
+        return cycled(table, laboratory).differs if made(table) else ()
 
-def _disagrees(result: Result) -> bool:
-    return any(finding.kind == "disagreement" for finding in result.followed.findings())
+    least = shrink(tables[number], lambda t: bool(differing(t)), CYCLE_ATTEMPTS)
+    table = without_strays(least)
+    first = min(differing(table), key=lambda f: f.kind != "disagreement")
+    yield _Failure(number, with_survivors(table), first, "A cycle shows otherwise than the model")
 
 
 def _finding(search: Search, failure: _Failure, report: str | None) -> Finding:

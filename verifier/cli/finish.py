@@ -71,8 +71,11 @@ def run_command(
 
 
 @contextmanager
-def writing(folder: str) -> Iterator[None]:
+def writing(folder: str, option: str = "--report") -> Iterator[None]:
     """Translate what the disk says while something is written below a report's folder.
+
+    Args:
+        option: that named the folder.
 
     Raises:
         NoSpace, UsageError: it cannot be written.
@@ -82,7 +85,7 @@ def writing(folder: str) -> Iterator[None]:
     except OSError as error:
         kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else UsageError
         message = f"the report cannot be written: {error.strerror}"
-        raise kind(folder, message, "name another folder with --report") from error
+        raise kind(folder, message, f"name another folder with {option}") from error
 
 
 def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER = "scenarios"
 ACTIONS = ("list", "show", "run", "gc")
+_OF_ONE = {"check": "run", "rebuild": "run", "junit": "run", "keep": "gc"}
+"""An option -> the action that takes it."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE|DIR",
         help=f"scenarios by name, by file, or all of a folder (default: all of ./{FOLDER})",
     )
-    add("--fidelity", metavar="RUNG", help="on this rung alone: model, decisions, cycle or fleet")
+    add(
+        "--fidelity",
+        metavar="RUNG[,RUNG]",
+        action="append",
+        help="on these rungs alone: model, decisions, cycle, fleet (may be repeated)",
+    )
     add("--check", action="store_true", help="run: everything twice, and compare what was seen")
     add("--rebuild", action="store_true", help="run: run what has a result in the store too")
     add("--junit", metavar="FILE", help="run: write the results as JUnit's XML too")
@@ -43,10 +50,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> Report:
     """List, show, run or collect, and conclude."""
     started_at = context.clock.now()
+    for option, action in _OF_ONE.items():
+        if getattr(options, option) not in (None, False) and options.action != action:
+            remedy = "leave it away, or see `restic-verify scenario --help`"
+            raise UsageError(f"--{option}", f"is an option of `scenario {action}`", remedy)
     if options.action == "gc":
         return _collect(options, context, started_at)
     from verifier.cli.scenario_files import find, list_scenarios, show_scenarios
-    from verifier.cli.scenario_running import run_scenarios
+    from verifier.cli.scenario_running import run_scenarios, rungs_of
 
     scenarios = find(options.scenarios, FOLDER)
     if options.action == "run":
@@ -55,7 +66,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     if options.action == "show":
 
         def tell(given: dict[Path, Scenario]) -> list[dict[str, object]]:
-            return show_scenarios(given, options.fidelity, context)
+            return show_scenarios(given, rungs_of(options.fidelity), context)
 
     return conclude(
         "scenario",

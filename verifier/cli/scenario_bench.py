@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from verifier.simulate.normal import differences, digest_of
 from verifier.simulate.scenario_expect import match
 from verifier.simulate.scenario_junit import Case
 from verifier.simulate.store import Store, key_of
-from verifier.simulate.worlds.unspoken import UNSEEN
+
+Due = tuple[Path, Scenario, str]
+"""A scenario's file, the scenario, and the rung on which it is to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,22 @@ class Bench:
     store: Store
     rebuild: bool = False
     check: bool = False
+
+    def expand_schedules(self, due: Iterable[Due]) -> None:
+        """Expand the schedules of what is not in the store, before any thread runs anything."""
+        unknown = [one for one in due if not self._is_known(*one)]
+        if unknown:
+            from verifier.simulate.scenario import expand_schedules
+
+            expand_schedules(scenario for _, scenario, _ in unknown)
+
+    def _is_known(self, path: Path, scenario: Scenario, rung: str) -> bool:
+        if self.rebuild or self.check:
+            return False
+        try:
+            return self.store.get(key_of(self.laboratory.inputs(path, scenario, rung))) is not None
+        except CannotVerify:
+            return False
 
     def run(self, path: Path, scenario: Scenario, rung: str) -> Case:
         """Run a scenario on one rung and hold it against what it expects."""
@@ -82,6 +100,8 @@ def notes(scenario: Scenario, rung: str) -> tuple[str, ...]:
     if rung in {"model", "decisions"}:
         named = [one.path for one in named_files(scenario.config)]
         return (f"no script runs on this rung: not {', '.join(named)}",) if named else ()
+    from verifier.simulate.worlds.unspoken import UNSEEN
+
     own = any(CYCLE in one.installed for one in named_files(scenario.config))
     return (UNSEEN,) if own else ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,18 +64,14 @@ def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, object]]:
 
 
 def show_scenarios(
-    scenarios: dict[Path, Scenario], only: str | None, context: Context
+    scenarios: dict[Path, Scenario], rungs: Collection[str], context: Context
 ) -> list[dict[str, object]]:
-    """Return for each rung the file, what the result is a function of, and what is stored of it.
-
-    Args:
-        only: this rung alone, where one is given.
-    """
+    """Return for each rung the file, what the result is a function of, and what is stored of it."""
     from verifier.cli.scenario_bench import open_bench
     from verifier.cli.scenario_running import due_on
 
     with open_bench(context) as bench:
-        return [_shown(bench, *one) for one in due_on(scenarios, only)]
+        return [_shown(bench, *one) for one in due_on(scenarios, rungs)]
 
 
 def _shown(bench: Bench, path: Path, scenario: Scenario, rung: str) -> dict[str, object]:

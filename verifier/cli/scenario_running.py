@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
@@ -12,16 +12,13 @@ from typing import get_args
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions, writing
-from verifier.cli.scenario_bench import Bench, open_bench
+from verifier.cli.scenario_bench import Bench, Due, open_bench
 from verifier.config.scenario import Fidelity, Scenario
 from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 from verifier.simulate.scenario_junit import Case, render_junit
 
 RUNGS: tuple[str, ...] = get_args(Fidelity)
-
-Due = tuple[Path, Scenario, str]
-"""A scenario's file, the scenario, and a rung on which it is to run."""
 
 
 def run_scenarios(
@@ -31,11 +28,16 @@ def run_scenarios(
     started_at: datetime,
 ) -> Report:
     """Run scenarios side by side, and conclude."""
-    due = list(due_on(scenarios, options.fidelity))
+    rungs = rungs_of(options.fidelity)
+    due = list(due_on(scenarios, rungs))
+    if options.junit:
+        # Before all that work, and not after it.
+        with writing(str(Path(options.junit).parent), "--junit"):
+            Path(options.junit).parent.mkdir(parents=True, exist_ok=True)
     with open_bench(context, rebuild=options.rebuild, check=options.check) as bench:
         cases = _run_all(due, bench, context)
     if options.junit:
-        with writing(str(Path(options.junit).parent)):
+        with writing(str(Path(options.junit).parent), "--junit"):
             Path(options.junit).write_text(render_junit(cases), encoding="utf-8")
     looked = sum(case.looked for case in cases)
     return conclude(
@@ -45,29 +47,37 @@ def run_scenarios(
         started_at=started_at,
         finished_at=context.clock.now(),
         tool=versions(),
-        inputs={"check": options.check, "fidelity": options.fidelity or ", ".join(RUNGS)},
+        inputs={"check": options.check, "fidelity": ", ".join(rungs)},
         sections={"scenarios": [_section(case) for case in cases]},
     )
 
 
-def due_on(scenarios: dict[Path, Scenario], only: str | None) -> Iterator[Due]:
-    """Yield every scenario on every rung that it names.
+def rungs_of(asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the rungs that are asked for, and all where none is.
 
     Args:
-        only: on this rung alone, where one is given.
+        asked: one rung each, or several by comma.
 
     Raises:
         UsageError: there is no such rung.
     """
-    if only is not None and only not in RUNGS:
-        raise UsageError("--fidelity", f"{only!r} is no rung", f"rungs are {', '.join(RUNGS)}")
+    named = [name.strip() for text in asked or () for name in text.split(",")]
+    for name in named:
+        if name not in RUNGS:
+            raise UsageError("--fidelity", f"{name!r} is no rung", f"rungs are {', '.join(RUNGS)}")
+    return tuple(rung for rung in RUNGS if rung in named or not named)
+
+
+def due_on(scenarios: dict[Path, Scenario], rungs: Collection[str]) -> Iterator[Due]:
+    """Yield every scenario on every one of these rungs that it names itself."""
     for path, scenario in scenarios.items():
         for rung in scenario.about.fidelity:
-            if only in {None, rung}:
+            if rung in rungs:
                 yield path, scenario, rung
 
 
 def _run_all(due: list[Due], bench: Bench, context: Context) -> list[Case]:
+    bench.expand_schedules(due)
     with (
         context.progress(len(due), "scenarios", "scenario run") as advance,
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,

@@ -1,4 +1,7 @@
-"""The worlds that scenarios run in: which restic decides, and where its repositories lie."""
+"""The worlds that scenarios run in: which restic decides, and where its repositories lie.
+
+What runs a scenario is imported when one runs: most of the time the store answers.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +12,23 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from verifier.cli.compose_clock import ask_control
 from verifier.cli.context import Context
 from verifier.cli.folders import own_folder, work_folder
 from verifier.cli.output import put
 from verifier.cli.programs import find_program, find_restic, local_host
 from verifier.cli.scenario_fleets import Fleets
-from verifier.config.scenario import Scenario
-from verifier.core.errors import ClockNotControlled, UsageError
-from verifier.fleet.background import beside
-from verifier.fleet.local import LocalHost
-from verifier.restic.binary import Restic
-from verifier.restic.commands import Access
-from verifier.simulate.forge import Forge, make_repository
-from verifier.simulate.scenario import as_seen_at, plan
-from verifier.simulate.scenario_cycle import CycleRun
-from verifier.simulate.scenario_expect import Seen
-from verifier.simulate.scenario_run import run_in_model, seen_of
-from verifier.simulate.segments import RealWorld, Segment
-from verifier.simulate.simulation import Result, Simulation, run_real
+from verifier.core.errors import CannotVerify, ClockNotControlled
 from verifier.simulate.store import code_digest, content_digest, file_digest, zone_digest
-from verifier.simulate.worlds.cycle import Programs, Template
-from verifier.simulate.worlds.decisions import DecisionsWorld
+
+if TYPE_CHECKING:
+    from verifier.config.scenario import Scenario
+    from verifier.fleet.local import LocalHost
+    from verifier.simulate.scenario_expect import Seen
+    from verifier.simulate.segments import RealWorld, Segment
+    from verifier.simulate.simulation import Result, Simulation
+    from verifier.simulate.worlds.decisions import DecisionsWorld
 
 _PASSWORD = "simulated"  # noqa: S105 - of repositories that live for one run
 
@@ -52,6 +49,7 @@ class Laboratory:
     fleets: Fleets
     code: str = field(default_factory=code_digest)
     _found: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _digests: dict[str, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def run(self, scenario: Scenario, fidelity: str) -> Seen:
@@ -59,8 +57,10 @@ class Laboratory:
 
         Raises:
             ToolMissing: there is no such restic.
-            UsageError: its days do not end in the past.
+            CannotVerify: its days do not end in the past.
         """
+        from verifier.simulate.scenario_run import run_in_model, seen_of
+
         if fidelity == "model":
             return run_in_model(scenario)
         if fidelity == "cycle":
@@ -76,6 +76,12 @@ class Laboratory:
         Raises:
             ClockNotControlled: an audit of backups that were only dated would find nothing else.
         """
+        from verifier.cli.compose_clock import ask_control
+        from verifier.fleet.background import beside
+        from verifier.simulate.scenario import plan
+        from verifier.simulate.scenario_cycle import CycleRun
+        from verifier.simulate.worlds.cycle import Programs, Template
+
         version = 1 if scenario.faults.repository_migrated else None
         program, release = self.restic(scenario.about.restic, version)
         control = ask_control(self.host)
@@ -96,7 +102,9 @@ class Laboratory:
         Raises:
             ToolMissing, CannotVerify, ClockNotControlled: see `Fleets.ground`.
         """
+        from verifier.simulate.scenario import plan
         from verifier.simulate.scenario_fleet import FleetRun
+        from verifier.simulate.worlds.cycle import Template
 
         ground = self.fleets.ground()
         version = 1 if scenario.faults.repository_migrated else None
@@ -114,6 +122,9 @@ class Laboratory:
         The program's clock is the machine's: it says `now` on every simulated day, and so does the
         model that it is held against.
         """
+        from verifier.simulate.scenario import as_seen_at, plan
+        from verifier.simulate.simulation import run_whole
+
         program, release = self.restic(scenario.about.restic)
         simulation = as_seen_at(plan(scenario, release), self.context.clock.now())
         _check_past(scenario, simulation)
@@ -123,19 +134,16 @@ class Laboratory:
             with own_folder(self.folder) as own:
                 yield self._deciding(scenario, simulation, program, own / "repository")
 
-        return run_real(
-            simulation,
-            open_world,
-            segments=1,
-            workers=1,
-            advance=lambda _: None,
-            note=lambda _: None,
-            end=self.host.end_all,
-        )
+        return run_whole(simulation, open_world)
 
     def _deciding(
         self, scenario: Scenario, simulation: Simulation, program: str, repository: Path
     ) -> DecisionsWorld:
+        from verifier.restic.binary import Restic
+        from verifier.restic.commands import Access
+        from verifier.simulate.forge import Forge
+        from verifier.simulate.worlds.decisions import DecisionsWorld
+
         shutil.copytree(self.folder / _template(program), repository)
         access = Access(
             str(repository),
@@ -159,6 +167,8 @@ class Laboratory:
         Raises:
             ToolMissing: there is no such program, or no such release.
         """
+        from verifier.simulate.forge import make_repository
+
         program, release = self.program(wanted)
         with self._lock:
             template = self.folder / _template(program, version)
@@ -190,15 +200,21 @@ class Laboratory:
             **{f"own {name}": content_digest(it) for name, it in scenario.own().items()},
         }
         if fidelity != "model":
-            inputs["restic"] = file_digest(self.program(scenario.about.restic)[0])
+            inputs["restic"] = self._digest(self.program(scenario.about.restic)[0])
             upgrades = self._upgrades(scenario).items()
-            inputs |= {f"restic {release}": file_digest(program) for release, program in upgrades}
+            inputs |= {f"restic {release}": self._digest(program) for release, program in upgrades}
         rclone = self._rclone(scenario) if fidelity == "cycle" else None
         if rclone:
-            inputs["rclone"] = file_digest(rclone)
+            inputs["rclone"] = self._digest(rclone)
         if fidelity == "fleet":
             inputs["image"] = self.fleets.ground().image.image_id
         return inputs
+
+    def _digest(self, program: str) -> str:
+        with self._lock:
+            if program not in self._digests:
+                self._digests[program] = file_digest(program)
+            return self._digests[program]
 
     def _upgrades(self, scenario: Scenario) -> dict[str, str]:
         """Return the program of each release that some machine gets."""
@@ -236,7 +252,7 @@ def _template(program: str, version: int | None = None) -> str:
 def _check_past(scenario: Scenario, simulation: Simulation) -> None:
     last, now = simulation.steps[-1].at, simulation.steps[-1].forget_at
     if last >= now:
-        raise UsageError(
+        raise CannotVerify(
             scenario.name,
             f"its last day is {last.date()}, and real restic treats a snapshot dated after now "
             "otherwise",

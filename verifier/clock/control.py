@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -76,21 +76,23 @@ def environment() -> dict[str, str]:
 def temporary_page() -> Iterator[ClockPage]:
     """Give a page of its own, which shows the real time; it is gone afterwards.
 
+    Those that killed processes left are removed first.
+
     Raises:
         CannotVerify: there is no temporary folder to put it in.
     """
-    import tempfile  # not for the entry, which is to start quickly
+    from verifier.clock.claimed import claimed_folder  # not for the entry: it is to start quickly
 
-    try:
-        place = tempfile.TemporaryDirectory(prefix="restic-verify-clock-")
-    except OSError as error:
-        message = f"cannot be made: {error.strerror}"
-        remedy = "set TMPDIR to a folder that this user may write to"
-        raise CannotVerify("temporary folder", message, remedy) from error
-    with place as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(claimed_folder("restic-verify-clock-"))
+        except OSError as error:
+            message = f"cannot be made: {error.strerror}"
+            remedy = "set TMPDIR to a folder that this user may write to"
+            raise CannotVerify("temporary folder", message, remedy) from error
         # Every user's processes look for it there, but nobody needs to list the folder.
-        Path(folder).chmod(0o711)
-        yield ClockPage.create(Path(folder) / "page")
+        folder.chmod(0o711)
+        yield ClockPage.create(folder / "page")
 
 
 def end_as(status: int) -> NoReturn:

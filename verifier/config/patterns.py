@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from verifier.config.values import Texts, Words, unfit
+from verifier.config.values import Text, Texts, Words, unfit
 from verifier.core.exclude import parse_excludes
 
 
@@ -20,6 +20,10 @@ def _well_formed(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _one_well_formed(text: str) -> str:
+    return _well_formed((text,))[0]
+
+
 def _taking_in(texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         if text.startswith("!"):
@@ -27,5 +31,6 @@ def _taking_in(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+ExcludePattern = Annotated[Text, AfterValidator(_one_well_formed)]
 ExcludePatterns = Annotated[Texts, AfterValidator(_well_formed)]
 FilePatterns = Annotated[Words, AfterValidator(_taking_in), AfterValidator(_well_formed)]

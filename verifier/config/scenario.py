@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from verifier.config.expected import ExpectedAlert, ExpectedRecovery
@@ -23,6 +23,7 @@ from verifier.config.locate import Location
 from verifier.config.models import Config, keys_of, table_in
 from verifier.config.own import read_own
 from verifier.config.problems import Problem, combined, not_toml, problem_of, read_text
+from verifier.config.scenario_days import out_of_timeline, strayed
 from verifier.config.scenario_faults import RUNGS, Faults, Release
 from verifier.config.scenario_fits import misfits, unknown_host
 from verifier.config.scenario_own import misfits_of_own
@@ -58,6 +59,12 @@ def _kind(value: Any) -> Any:
 Fidelity = Literal["model", "decisions", "cycle", "fleet"]
 
 
+def _once(rungs: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(rungs)) < len(rungs):
+        raise unfit("every rung once", "remove the second")
+    return rungs
+
+
 class About(Table):
     """What a scenario is about, and where it runs.
 
@@ -67,7 +74,9 @@ class About(Table):
     """
 
     about: Text
-    fidelity: Annotated[tuple[Fidelity, ...], BeforeValidator(tables), Field(min_length=1)]
+    fidelity: Annotated[
+        tuple[Fidelity, ...], BeforeValidator(tables), Field(min_length=1), AfterValidator(_once)
+    ]
     restic: Release | None = None
 
 
@@ -206,7 +215,11 @@ def _scenario_problem(detail: ErrorDetails) -> Problem:
         return Problem(detail["loc"], "nothing", "what must follow", remedy)
     if detail["type"] == "too_short":
         return Problem(detail["loc"], "an empty list", "at least one element", "name one")
-    return problem_of(detail)
+    problem = problem_of(detail)
+    if detail["type"] == "tuple_type" and detail["loc"][0] == "faults":
+        heading = ".".join(map(str, detail["loc"]))
+        return replace(problem, remedy=f"write its heading as [[{heading}]]")
+    return problem
 
 
 def _unknown(location: Location) -> Problem:
@@ -229,6 +242,7 @@ def _model_at(location: Location) -> type[Table] | None:
 def _own_contradictions(scenario: Scenario) -> Iterator[Problem]:
     yield from misfits(scenario.faults, scenario.config, scenario.about.fidelity)
     yield from misfits_of_own(scenario.faults, scenario.config, scenario.about.fidelity)
+    yield from strayed(scenario.faults, scenario.config)
     for kind, faults in scenario.faults.model_dump(by_alias=True).items():
         yield from _wrong_rungs(kind, faults, scenario.about.fidelity)
     yield from _strangers(scenario)
@@ -247,6 +261,10 @@ def _strangers(scenario: Scenario) -> Iterator[Problem]:
     for key, listed in named.items():
         for index, name in enumerate(listed):
             yield from unknown_host(name, hosts, ("expect", key, index, "host"))
+    for index, one in enumerate(scenario.expect.recovery):
+        if one.on is not None:
+            where: Location = ("expect", "recovery", index)
+            yield from out_of_timeline({"on": one.on}, scenario.config, where)
 
 
 def _wrong_rungs(

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from verifier.config.patterns import ExcludePattern
 from verifier.config.table import Table, tables
-from verifier.config.values import Day, Name, Span, Text, Texts, ZoneName, unfit
+from verifier.config.values import Day, Name, Span, Texts, ZoneName, unfit
 from verifier.core.errors import UsageError
 from verifier.retention.rules import rules_for
 
@@ -144,7 +145,7 @@ class ExcludeAdded(Table):
 
     host: Name
     from_: Day
-    pattern: Text
+    pattern: ExcludePattern
 
 
 class _Range(Table):

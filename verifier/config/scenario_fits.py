@@ -12,6 +12,9 @@ from verifier.config.scenario_faults import Faults
 
 _OF_THE_COPY = ("offsite-unreachable", "offsite-refused")
 
+_OF_A_COPY = frozenset({"sync", "off-site"})
+"""What a fault may befall that is only there where a copy is made."""
+
 
 def misfits(faults: Faults, config: Config, fidelity: Collection[str]) -> Iterator[Problem]:
     """Yield what a fault names or needs and the system does not have.
@@ -31,6 +34,11 @@ def misfits(faults: Faults, config: Config, fidelity: Collection[str]) -> Iterat
                 found = "no off-site copy that can fail"
                 remedy = 'add [offsite] with method = "rclone-sync" and a target'
                 yield Problem(("faults", kind, index), found, "one by rclone-sync", remedy)
+            if config.offsite is None and _OF_A_COPY & {fault.get("what"), fault.get("where")}:
+                remedy = "add [offsite], or take the fault out of the file"
+                yield Problem(
+                    ("faults", kind, index), "no off-site copy", "a copy to go wrong", remedy
+                )
 
 
 def _can_fail(offsite: Offsite | None, fidelity: Collection[str]) -> bool:

@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Strict
@@ -80,8 +81,14 @@ def _clock_time(value: Any) -> time:
     return time(int(match[1]), int(match[2]))
 
 
+# Every file of the database is opened for it.
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _zone(value: str) -> str:
-    known = zoneinfo.available_timezones()
+    known = _zones()
     if value in known:
         return value
     by_lower = {name.lower(): name for name in known}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from verifier.config.scenario_faults import (
     ZoneChanged,
 )
 from verifier.core.snapshot import Snapshot
-from verifier.simulate.timeline import Step, stored
+from verifier.simulate.timeline import TURN, Step, stored
 
 _ADDED = "added:"
 
@@ -32,15 +32,24 @@ Alter = Callable[[Snapshot, Step], Snapshot]
 
 @dataclass(frozen=True, slots=True)
 class FaultedStep(Step):
-    """A step whose forget knows its own hour: snapshots may be dated by other clocks than its."""
+    """A step whose forget knows its own hour: snapshots may be dated by other clocks than its.
+
+    Attributes:
+        slow: machines whose backups take as long as this.
+    """
 
     # After a field that has a default; every step here is given one.
     forgets_at: datetime = _NEVER
+    slow: tuple[tuple[str, timedelta], ...] = ()
 
     @property
     def forget_at(self) -> datetime:
         """When forget runs, by the coordinator's clock."""
         return self.forgets_at
+
+    def takes(self, snapshot: Snapshot) -> timedelta:
+        """Return how long the backup takes that makes a snapshot."""
+        return dict(self.slow).get(machine_of(snapshot), TURN)
 
 
 def apply(

@@ -18,14 +18,13 @@ from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_key import lock_key, unlock_key
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_repository import damage_pack, leave_lock
-from verifier.simulate.faults_scripts import add_exclude, rename_host
+from verifier.simulate.faults_spells import Spell
 from verifier.simulate.forge import Forge
 from verifier.simulate.segments import RealWorld
 from verifier.simulate.timeline import Outcome, Step
-from verifier.simulate.worlds.relocate import ROOT, relocate_paths
+from verifier.simulate.worlds.relocate import relocate_paths
 
 _COPIES = {"repository": "repository", "off-site": "offsite"}
-_SCRIPT = "usr/local/bin/backup-restic"
 
 
 class FaultyCycle:
@@ -37,10 +36,12 @@ class FaultyCycle:
         place: Place,
         around: Surroundings,
         moments: Moments | None,
+        spells: Sequence[Spell],
         faults: Faults,
     ) -> None:
         self._world = world
         self._moments = moments
+        self._spells = spells
         self._around = around
         self._folder = place.folder
         self._password = place.password
@@ -62,7 +63,8 @@ class FaultyCycle:
         """Run one step, with what goes wrong before it and after it."""
         day = step.at.date()
         self._forge(snapshot for snapshot in step.due if is_added(snapshot))
-        self._change_scripts(day)
+        for spell in self._spells:
+            spell.turn(day)
         self._change_surroundings(day)
         with self._moments.armed(step) if self._moments else nullcontext():
             outcome = self._world.run(step)
@@ -73,16 +75,6 @@ class FaultyCycle:
         moved = [replace(s, paths=relocate_paths(s.paths)) for s in added]
         if moved:
             Forge(self._folder / "repository", self._password).write(moved)
-
-    def _change_scripts(self, day: date) -> None:
-        for typo in self._faults.exclude_added:
-            if typo.from_ <= day:
-                script = self._folder / "hosts" / typo.host / _SCRIPT
-                script.write_text(add_exclude(script.read_text(), ROOT + typo.pattern))
-        for renamed in self._faults.host_renamed:
-            if renamed.from_ <= day:
-                script = self._folder / "hosts" / renamed.host / _SCRIPT
-                script.write_text(rename_host(script.read_text(), renamed.name))
 
     def _change_surroundings(self, day: date) -> None:
         key = self._folder / "keys" / "password"

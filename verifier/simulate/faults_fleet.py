@@ -21,23 +21,20 @@ from verifier.simulate.faults import is_added
 from verifier.simulate.faults_machines import (
     change_host_key,
     permit_restic,
-    read_text,
     restore_memory,
     shorten_memory,
     upgrade_restic,
-    write_text,
 )
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_programs import migrate
 from verifier.simulate.faults_repository import damage_pack, leave_lock
-from verifier.simulate.faults_scripts import add_exclude, rename_host
+from verifier.simulate.faults_scripts import script_spells
 from verifier.simulate.faults_spells import Spell, for_good
 from verifier.simulate.forge import Forge
 from verifier.simulate.moment_scenes import fleet_scene
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.fleet import FleetWorld
 from verifier.simulate.worlds.fleet_data import data_folder
-from verifier.simulate.worlds.fleet_system import HOST_SCRIPT
 from verifier.simulate.worlds.model import ModelWorld
 
 
@@ -100,7 +97,7 @@ class FaultyFleet:
     def _plan(self) -> Iterator[Spell]:
         yield from self._plan_lines()
         yield from self._plan_machines()
-        yield from self._plan_scripts()
+        yield from script_spells(self._faults, self._world)
         yield from self._plan_stores()
 
     def _plan_lines(self) -> Iterator[Spell]:
@@ -128,12 +125,6 @@ class FaultyFleet:
             for name in upgraded.hosts:
                 yield for_good(upgraded.from_, partial(self._upgrade, name, upgraded.restic))
 
-    def _plan_scripts(self) -> Iterator[Spell]:
-        for typo in self._faults.exclude_added:
-            yield for_good(typo.from_, partial(self._exclude, typo.host, typo.pattern))
-        for renamed in self._faults.host_renamed:
-            yield for_good(renamed.from_, partial(self._rename, renamed.host, renamed.name))
-
     def _plan_stores(self) -> Iterator[Spell]:
         for locked in self._faults.key_locked:
             yield Spell(locked.from_, locked.to, self._restart_coordinator, self._world.unlock)
@@ -159,14 +150,6 @@ class FaultyFleet:
         upgrade_restic(host, program, permitted=is_host)
         if not is_host:
             self._site.model.obey(rules_for(release))
-
-    def _exclude(self, name: str, pattern: str) -> None:
-        host = self._fleet.host(name)
-        write_text(host, HOST_SCRIPT, add_exclude(read_text(host, HOST_SCRIPT), pattern))
-
-    def _rename(self, name: str, other: str) -> None:
-        host = self._fleet.host(name)
-        write_text(host, HOST_SCRIPT, rename_host(read_text(host, HOST_SCRIPT), other))
 
     def _forge(self, added: Iterable[Snapshot]) -> None:
         snapshots = list(added)

@@ -76,17 +76,6 @@ def restore_memory(fleet: Fleet, name: str, folder: str) -> None:
     _run(fleet.host(name), Command(("rm", "-f", _large(folder))), "remove a file")
 
 
-def read_text(host: Host, path: str) -> str:
-    """Return what a file of a machine says."""
-    return _run(host, Command(("cat", path)), f"show {path}").decode()
-
-
-def write_text(host: Host, path: str, text: str) -> None:
-    """Let a file of a machine say something else; its owner and mode stay."""
-    command = Command(("/bin/sh", "-ec", 'cat >"$1"', "write", path), stdin=text.encode())
-    _run(host, command, f"change {path}")
-
-
 def _large(folder: str) -> str:
     return f"{folder}/large.dat"
 

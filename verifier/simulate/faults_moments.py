@@ -21,7 +21,7 @@ from verifier.fleet.containers import Fleet
 from verifier.simulate.faults import FaultedStep, is_added, machine_of
 from verifier.simulate.moment_order import Order, order_at
 from verifier.simulate.moment_post import Guard, Post
-from verifier.simulate.timeline import Step
+from verifier.simulate.timeline import Step, turn_name
 
 STEP = timedelta(minutes=20)
 """How far the clock moves at a time while a restic waits: half an hour, and its lock is stale."""
@@ -150,8 +150,7 @@ def started_again(step: Step, *, while_backup: bool) -> Step:
 
 
 def _dated(snapshot: Snapshot, at: datetime) -> Snapshot:
-    name = f"{machine_of(snapshot)}@{at.isoformat(timespec='seconds')}"
-    return replace(snapshot, id=name, taken_at=at)
+    return replace(snapshot, id=turn_name(machine_of(snapshot), at), taken_at=at)
 
 
 def _guards(events: Sequence[_Event]) -> dict[str, Guard]:

@@ -1,20 +1,47 @@
-"""What goes wrong in a host's backup script: text in, text out, whatever machine it stands on.
-
-A script that has been changed already is returned as it is, so that a fault may be done every day.
-"""
+"""What goes wrong in a host's backup script: text in, text out, whatever machine it stands on."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
+
+from verifier.config.scenario_faults import Faults
+from verifier.simulate.faults_spells import Spell, for_good
 
 _PATHS = "\npaths=()\n"
 _NAMED = re.compile(r"^options=\(-q --json .*\)$", re.MULTILINE)
 
 
+class Scripted(Protocol):
+    """A world whose hosts have scripts that can be changed."""
+
+    def edit_script(self, name: str, edit: Callable[[str], str]) -> None:
+        """Change a host's script from its next backup on, whatever paths it is written for."""
+        ...
+
+
+def script_spells(
+    faults: Faults, world: Scripted, move: Callable[[str], str] = str
+) -> Iterator[Spell]:
+    """Yield what becomes of the scripts of a world, each from its day on.
+
+    Args:
+        move: turns a host's exclude into what it is in that world.
+    """
+    for typo in faults.exclude_added:
+        edit = partial(add_exclude, pattern=move(typo.pattern))
+        yield for_good(typo.from_, partial(world.edit_script, typo.host, edit))
+    for renamed in faults.host_renamed:
+        edit = partial(rename_host, name=renamed.name)
+        yield for_good(renamed.from_, partial(world.edit_script, renamed.host, edit))
+
+
 def add_exclude(script: str, pattern: str) -> str:
     """Return the script with one more exclude."""
     line = f"options+=({_quoted(f'--exclude={pattern}')})\n"
-    return script if line in script else script.replace(_PATHS, f"\n{line}paths=()\n", 1)
+    return script.replace(_PATHS, f"\n{line}paths=()\n", 1)
 
 
 def rename_host(script: str, name: str) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from verifier.config.scenario_faults import BackupSlow
 from verifier.core.snapshot import Snapshot
 from verifier.simulate.faults import FaultedStep, is_added, machine_of
-from verifier.simulate.timeline import Step, stored
+from verifier.simulate.timeline import Step, stored, turn_name
 
 _NONE = timedelta()
 
@@ -39,14 +39,16 @@ def _delayed(steps: Iterable[Step], slow: Sequence[BackupSlow]) -> Iterator[Step
         forgets_at = stored(_later(step.forget_at.astimezone(step.at.tzinfo), late))
         if step.ran:
             free_at = forgets_at
-        yield FaultedStep(at, tuple(due), step.missed, step.ran, forgets_at)
+        yield FaultedStep(at, tuple(due), step.missed, step.ran, forgets_at, (*takes.items(),))
 
 
 def _dated(snapshot: Snapshot, step: Step, late: timedelta) -> Snapshot:
     if is_added(snapshot) or not late:
         return snapshot
+    turn_at = datetime.fromisoformat(snapshot.id.rpartition("@")[2])
+    name = turn_name(machine_of(snapshot), stored(_later(turn_at.astimezone(step.at.tzinfo), late)))
     civil = snapshot.taken_at.astimezone(step.at.tzinfo)
-    return replace(snapshot, taken_at=stored(_later(civil, late)))
+    return replace(snapshot, id=name, taken_at=stored(_later(civil, late)))
 
 
 def _later(at: datetime, by: timedelta) -> datetime:

@@ -106,6 +106,7 @@ class Guarded:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         self.pid = _start(program, argv)
         self._ends = os.pidfd_open(self.pid)
+        self._events: list[str] = []
         self._released = False
         for number in _PASSED_ON:
             signal.signal(number, self._pass_on)
@@ -120,10 +121,11 @@ class Guarded:
         poll.register(self._watch.descriptor, select.POLLIN)
         poll.register(self._ends, select.POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            found = self._found(wanted)
+            ready = {descriptor for descriptor, _ in poll.poll(0 if found else None)}
             if self._ends in ready:
                 return False
-            if self.seen(wanted):
+            if found:
                 self._step_back()
                 return True
 
@@ -147,13 +149,23 @@ class Guarded:
         os.kill(self.pid, signal.SIGCONT)
 
     def seen(self, unwanted: Sequence[str]) -> list[str]:
-        """Return the events since the last look that begin with one of these."""
-        return _any_of(self._watch.read(), unwanted)
+        """Return the events since the last that was waited for that begin with one of these."""
+        self._events += self._watch.read()
+        return [event for event in self._events if event.startswith(tuple(unwanted))]
 
     def end(self) -> int:
         """Wait for its end; return its status, negative for a signal."""
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
+
+    def _found(self, wanted: Sequence[str]) -> bool:
+        self._events += self._watch.read()
+        for place, event in enumerate(self._events):
+            if event.startswith(tuple(wanted)):
+                # What came after it may be awaited too, or be too late.
+                del self._events[: place + 1]
+                return True
+        return False
 
     def _step_back(self) -> None:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
@@ -169,9 +181,9 @@ class Guarded:
 
 
 def main() -> None:
-    """Run the program that stands behind us on PATH: `ORDERS OUR-OWN-PATH WORD...`."""
-    orders, own, *words = sys.argv[1:]
-    program = _behind(Path(own))
+    """Run the program that stands behind us on PATH: `ORDERS PATH OUR-OWN-PATH WORD...`."""
+    orders, path, own, *words = sys.argv[1:]
+    program = _behind(Path(own), path)
     order = _take(Path(orders), Path(own).name, words)
     if order is None:
         os.execv(program, (program, *words))  # noqa: S606 - what this is for
@@ -211,15 +223,10 @@ def _take(orders: Path, name: str, words: Sequence[str]) -> Path | None:
     return None
 
 
-def _behind(own: Path) -> str:
+def _behind(own: Path, path: str) -> str:
     """Return the program that would be found on PATH if we did not stand there."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    others = (folder for folder in folders if Path(folder) != own.parent)
+    others = (folder for folder in path.split(os.pathsep) if Path(folder) != own.parent)
     return shutil.which(own.name, path=os.pathsep.join(others)) or own.name
-
-
-def _any_of(events: Iterable[str], wanted: Sequence[str]) -> list[str]:
-    return [event for event in events if event.startswith(tuple(wanted))]
 
 
 def _start(program: str, argv: Sequence[str]) -> int:

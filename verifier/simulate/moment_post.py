@@ -144,5 +144,5 @@ def _folder(post: Post, order: Order) -> str:
 
 def _front(post: Post) -> bytes:
     program = Path(moment.__file__)
-    line = f'exec {post.python} -I -S {program} {post.orders} "$0" "$@"'
+    line = f'exec {post.python} -I -S {program} {post.orders} "$PATH" "$0" "$@"'
     return f"#!/bin/sh\n{line}\n".encode()

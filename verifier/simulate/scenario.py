@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -37,6 +37,16 @@ def plan(scenario: Scenario, release: str = "") -> Simulation:
         config.zone,
         config.group_by,
     )
+
+
+def expand_schedules(scenarios: Iterable[Scenario]) -> None:
+    """Expand the schedules of scenarios before threads plan them.
+
+    Expansion freezes the time of the whole process: to another thread that runs a command
+    meanwhile its time limit would seem to be over, and today to be another day.
+    """
+    for scenario in scenarios:
+        plan(scenario)
 
 
 def follow_scenario(scenario: Scenario) -> Result:

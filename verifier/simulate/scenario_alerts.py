@@ -18,9 +18,6 @@ from verifier.monitor.alerts.watch import Level, begin_watch
 from verifier.simulate.faults import is_added
 from verifier.simulate.timeline import Record
 
-TURN = timedelta(minutes=1)
-"""How long a backup of which nothing else is known takes, as the timeline plans it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -61,7 +58,7 @@ def backups_of(record: Record, host: str) -> Iterator[tuple[Snapshot, News]]:
     for snapshot in record.created:
         if snapshot.host == host and not is_added(snapshot):
             begun_at = _begun_at(snapshot)
-            yield snapshot, News(begun_at, begun_at + TURN, succeeded=True)
+            yield snapshot, News(begun_at, begun_at + record.step.takes(snapshot), succeeded=True)
 
 
 def _news(record: Record, host: str) -> Iterator[News]:

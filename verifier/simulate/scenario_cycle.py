@@ -17,25 +17,26 @@ from verifier.core.finding import Finding
 from verifier.core.host import Host
 from verifier.drill.audit import audit
 from verifier.reader.repository import open_repository
-from verifier.reader.verify import verify
 from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_cycle import FaultyCycle
 from verifier.simulate.faults_disk import FullDisk
 from verifier.simulate.faults_files import RewrittenDataset
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_offsite import STORE, Beside, can_fail
-from verifier.simulate.faults_programs import release_on
+from verifier.simulate.faults_scripts import script_spells
+from verifier.simulate.faults_spells import Spell
 from verifier.simulate.moment_scenes import cycle_scene
+from verifier.simulate.scenario_end import check_copy, last_release
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
 from verifier.simulate.segments import RealWorld, Segment
-from verifier.simulate.simulation import Result, Simulation, run_real
+from verifier.simulate.simulation import Result, Simulation, run_whole
 from verifier.simulate.timeline import Step
 from verifier.simulate.worlds.cycle import CycleWorld, Programs, Template
 from verifier.simulate.worlds.model import ModelWorld
 from verifier.simulate.worlds.own import OwnScripts, OwnWorld
-from verifier.simulate.worlds.relocate import ROOT, relocate_paths
+from verifier.simulate.worlds.relocate import ROOT, relocate_paths, relocate_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,18 @@ class CycleRun:
         """
         result = self._follow(scenario, simulation, host)
         repository = open_repository(self.folder / "repository", self.template.password)
-        held_to = terms(scenario, _last_release(scenario, simulation))
+        held_to = terms(scenario, last_release(scenario, simulation))
         assert held_to.hosts is not None, "a scenario names its hosts"
         hosts = dict(held_to.hosts)
         if not self.own:
             hosts = {name: relocate_paths(paths) for name, paths in hosts.items()}
+        copy = self.folder / "offsite"
         audited = audit(repository, replace(held_to, hosts=hosts), end_at(simulation))
         findings = (
             *result.seams,
             *result.followed.findings(),
             *map(_put_back, audited.findings),
-            *(self._check_copy() if scenario.config.offsite else ()),
+            *(check_copy(copy, self.template.password) if scenario.config.offsite else ()),
         )
         return show(scenario, result.followed, findings)
 
@@ -83,12 +85,6 @@ class CycleRun:
         programs = replace(self.programs, store=store)
         password = self.template.password
         return Place(self.folder, password, host, programs, self.releases, release, self.beside)
-
-    def _check_copy(self) -> Iterator[Finding]:
-        """Read the copy whole, which no cycle does."""
-        copy = open_repository(self.folder / "offsite", self.template.password)
-        for damage in verify(copy, read_data=True).damages:
-            yield Finding("lost", f"off-site {damage.file}", damage.what)
 
     def _world(
         self, scenario: Scenario, place: Place, host: Host, model: ModelWorld, last: Step
@@ -118,29 +114,15 @@ class CycleRun:
         def open_world(segment: Segment) -> Iterator[RealWorld]:
             disk, model = FullDisk(host, self.folder / "repository"), simulation.model()
             world = self._world(scenario, place, disk, model, segment.last)
-            moments = None
+            moments, spells = None, tuple[Spell, ...]()
             if isinstance(world, CycleWorld):
                 scene = cycle_scene(world, self.folder, scenario.config, host)
                 moments = Moments(faults, scene)
+                spells = tuple(script_spells(faults, world, relocate_pattern))
             with closing(Surroundings(place, scenario, disk, model)) as around:
-                yield FaultyCycle(world, place, around, moments, faults)
+                yield FaultyCycle(world, place, around, moments, spells, faults)
 
-        return run_real(
-            simulation,
-            open_world,
-            segments=1,
-            workers=1,
-            advance=lambda _: None,
-            note=lambda _: None,
-            # The laboratory ends every command of every scenario, where it is to end.
-            end=lambda: None,
-        )
-
-
-def _last_release(scenario: Scenario, simulation: Simulation) -> str:
-    """Return the release by which the coordinator forgets at the end."""
-    name, last = scenario.config.coordinator.name, simulation.steps[-1].at.date()
-    return release_on(name, last, scenario.faults.restic_upgraded, simulation.rules.release)
+        return run_whole(simulation, open_world)
 
 
 def _put_back(finding: Finding) -> Finding:

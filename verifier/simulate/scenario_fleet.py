@@ -14,20 +14,18 @@ from pathlib import Path
 from verifier.config.models import Config
 from verifier.config.scenario import Scenario
 from verifier.config.scenario_faults import Faults
-from verifier.core.finding import Finding
 from verifier.drill.audit import audit
 from verifier.fleet.containers import Ground
 from verifier.fleet.disk import Disk, open_disk
 from verifier.reader.repository import open_repository
-from verifier.reader.verify import verify
 from verifier.simulate.faults_files import RewrittenDataset
 from verifier.simulate.faults_fleet import FaultyFleet, Site
-from verifier.simulate.faults_programs import release_on
+from verifier.simulate.scenario_end import check_copy, last_release
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
 from verifier.simulate.segments import RealWorld, Segment
-from verifier.simulate.simulation import Result, Simulation, run_real
+from verifier.simulate.simulation import Result, Simulation, run_whole
 from verifier.simulate.worlds.cycle import Template
 from verifier.simulate.worlds.fleet import Setting, user_id
 from verifier.simulate.worlds.fleet_open import open_fleet_world
@@ -62,13 +60,14 @@ class FleetRun:
             config = settle_faults(scenario)
             result = self._follow(scenario, config, simulation, disk)
             repository = open_repository(self._repository, self.template.password)
-            held_to = terms(scenario, self._last_release(scenario, simulation))
+            held_to = terms(scenario, last_release(scenario, simulation))
+            copy = self._copy(config)
             audited = audit(repository, held_to, end_at(simulation))
             findings = (
                 *result.seams,
                 *result.followed.findings(),
                 *audited.findings,
-                *self._check_copy(config),
+                *(check_copy(copy, self.template.password) if copy else ()),
             )
         return show(scenario, result.followed, findings)
 
@@ -78,19 +77,6 @@ class FleetRun:
 
     def _copy(self, config: Config) -> Path | None:
         return copy_folder(config, self.folder / "offsite")
-
-    def _last_release(self, scenario: Scenario, simulation: Simulation) -> str:
-        """Return the release by which the coordinator forgets at the end."""
-        name, last = scenario.config.coordinator.name, simulation.steps[-1].at.date()
-        return release_on(name, last, scenario.faults.restic_upgraded, self.release)
-
-    def _check_copy(self, config: Config) -> Iterator[Finding]:
-        """Read the copy whole, which no cycle does."""
-        folder = self._copy(config)
-        if folder is not None:
-            copy = open_repository(folder, self.template.password)
-            for damage in verify(copy, read_data=True).damages:
-                yield Finding("lost", f"off-site {damage.file}", damage.what)
 
     def _follow(
         self, scenario: Scenario, config: Config, simulation: Simulation, disk: Disk | None
@@ -111,16 +97,7 @@ class FleetRun:
                 )
                 yield FaultyFleet(world, site, scenario.faults)
 
-        return run_real(
-            simulation,
-            open_world,
-            segments=1,
-            workers=1,
-            advance=lambda _: None,
-            note=lambda _: None,
-            # The laboratory ends every command of every scenario, where it is to end.
-            end=lambda: None,
-        )
+        return run_whole(simulation, open_world)
 
     def _setting(self, scenario: Scenario, config: Config, segment: Segment) -> Setting:
         dataset = RewrittenDataset(config.simulate.seed, scenario.faults.files_rewritten)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from verifier.simulate.scenario_alerts import TURN, backups_of
-from verifier.simulate.timeline import Record
+from verifier.simulate.scenario_alerts import backups_of
+from verifier.simulate.timeline import TURN, Record
 
 _HOUR = timedelta(hours=1)
 

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from verifier.config.scenario import make_scenario
+from verifier.config.scenario_days import strayed
+
 Table = dict[str, Any]
 
 ATTEMPTS_MAX = 400
@@ -42,6 +45,15 @@ def shrink(table: Table, fails: Callable[[Table], bool], attempts: int = ATTEMPT
             if fails(smaller):
                 table, shrunk = smaller, True
                 break
+    return table
+
+
+def without_strays(table: Table) -> Table:
+    """Return the table without what never happens in it: as a file it would be refused."""
+    scenario = make_scenario(table, "")
+    for problem in reversed(list(strayed(scenario.faults, scenario.config))):
+        place, kind, index = problem.location[:3]
+        table = _without_element(table, str(place), str(kind), int(index))
     return table
 
 

@@ -85,6 +85,22 @@ def run_real(
     return replace(_follow(simulation, outcomes, lambda _: None, note), seams=seams)
 
 
+def run_whole(simulation: Simulation, open_world: Open) -> Result:
+    """Follow a short timeline in one real world, from its first step to its last.
+
+    Whoever opened the world ends its commands.
+    """
+    return run_real(
+        simulation,
+        open_world,
+        segments=1,
+        workers=1,
+        advance=lambda _: None,
+        note=lambda _: None,
+        end=lambda: None,
+    )
+
+
 def _follow(
     simulation: Simulation, outcomes: Iterable[Outcome], advance: Advance, note: Note
 ) -> Result:

@@ -1,7 +1,8 @@
 """The store of scenarios' results: what ran before, on the same inputs, is not run again.
 
 A result is kept under the SHA-256 of everything that it is a function of. The store is a cache: it
-may be deleted at any time, and an entry that cannot be read is no entry.
+may be deleted at any time, and an entry that cannot be read, or is not as it was written, is no
+entry.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import tempfile
 import zoneinfo
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -102,7 +104,10 @@ class Store:
         """Return the result of a key; none where there is none that can be read."""
         path = self._path(key)
         try:
-            seen = parse_seen(json.loads(path.read_bytes()))
+            digest, _, stored = path.read_bytes().partition(b"\n")
+            if digest != _seal(stored):
+                return None
+            seen = parse_seen(json.loads(stored))
             os.utime(path)
         except (OSError, ValueError, KeyError, TypeError, AssertionError):
             return None
@@ -110,14 +115,17 @@ class Store:
 
     def put(self, key: str, seen: Seen) -> None:
         """Keep a result. That there is no room for it is no error: it will be run again."""
-        try:
+        stored = json.dumps(render_seen(seen), indent=1).encode()
+        with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                file.write(json.dumps(render_seen(seen), indent=1).encode())
-            Path(file.name).replace(self._path(key))
+                new = Path(file.name)
+            try:
+                new.write_bytes(_seal(stored) + b"\n" + stored)
+                new.replace(self._path(key))
+            finally:
+                new.unlink(missing_ok=True)
             self.collect()
-        except OSError:
-            return
 
     def collect(self, keep: int = ENTRIES_MAX) -> Collected:
         """Remove what was used least lately, all but `keep`, and say what that freed.
@@ -137,6 +145,10 @@ class Store:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.json"
+
+
+def _seal(stored: bytes) -> bytes:
+    return content_digest(stored).encode()
 
 
 def _stat(path: Path) -> os.stat_result | None:

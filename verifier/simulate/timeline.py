@@ -83,10 +83,15 @@ class Step:
     @property
     def forget_at(self) -> datetime:
         """When forget runs: a minute after the last backup began."""
-        return (self.due[-1].taken_at if self.due else stored(self.at)) + _MINUTE
+        return (self.due[-1].taken_at if self.due else stored(self.at)) + TURN
+
+    def takes(self, snapshot: Snapshot) -> timedelta:
+        """Return how long the backup takes that makes a snapshot."""
+        return TURN
 
 
-_MINUTE = timedelta(minutes=1)
+TURN = timedelta(minutes=1)
+"""How long a backup of which nothing else is known takes."""
 
 
 @lru_cache(maxsize=64)
@@ -122,6 +127,11 @@ def plan_steps(
     return tuple(steps)
 
 
+def turn_name(machine: str, at: datetime) -> str:
+    """Return the name of a planned snapshot: whose turn it is, and when that begins."""
+    return f"{machine}@{at.isoformat(timespec='seconds')}"
+
+
 def _plan_step(
     sources: Sequence[Source], at: datetime, day: date, deviations: Deviations, spacing: timedelta
 ) -> Step:
@@ -152,7 +162,7 @@ def _due(source: Source, taken_at: datetime, changes: Sequence[PathChange]) -> S
         if change.host == source.host and since <= change.first <= taken_at.date():
             paths, since = change.paths, change.first
     return Snapshot(
-        f"{source.host}@{taken_at.isoformat(timespec='seconds')}",
+        turn_name(source.host, taken_at),
         taken_at,
         source.host,
         tuple(map(_clean, paths)),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from verifier.simulate.worlds.timing import SHIMS, ControlledClock, DatedBackups
 _CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 _HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
+
+Edit = Callable[[str], str]
+"""Change the text of a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ class CycleWorld:
         self._reckoning = Reckoning(self._config, self._stores, model, last, restore_path)
         self._beside: list[Ran] = []
         self._under_way: Step | None = None
-        self._include = {table.name: table.include for table in config.hosts}
+        self._edits: dict[str, tuple[Edit, ...]] = {table.name: () for table in config.hosts}
+        self._installed: dict[str, tuple[tuple[str, ...], tuple[Edit, ...]]] = {
+            table.name: (table.include, ()) for table in config.hosts
+        }
         self._install(template.folder)
 
     def _install(self, template: Path) -> None:
@@ -195,6 +202,10 @@ class CycleWorld:
             remedy = "see why locks cannot be removed"
             raise ResticFailed("restic unlock", done.status, done.last_lines(), remedy)
 
+    def edit_script(self, name: str, edit: Edit) -> None:
+        """Change a host's script from its next backup on, whatever paths it is written for."""
+        self._edits[name] = (*self._edits[name], edit)
+
     def _run_cycle(self, step: Step) -> Ran:
         for snapshot in step.due:
             self._prepare(snapshot)
@@ -223,16 +234,16 @@ class CycleWorld:
 
     def _install_script(self, name: str, paths: tuple[str, ...]) -> None:
         # The path list stands in the host's script: another list is another script.
-        if self._include[name] == paths:
+        edits = self._edits[name]
+        if self._installed[name] == (paths, edits):
             return
         table = self._config.host(name).model_copy(update={"include": relocate_paths(paths)})
         file = render(self._config.model_copy(update={"hosts": (table,)}))[
             f"hosts/{name}{_HOST_SCRIPT}"
         ]
-        _write_program(
-            self._folder / "hosts" / name / _HOST_SCRIPT.lstrip("/"), file.text, file.mode
-        )
-        self._include[name] = paths
+        text = reduce(lambda text, edit: edit(text), edits, file.text)
+        _write_program(self._folder / "hosts" / name / _HOST_SCRIPT.lstrip("/"), text, file.mode)
+        self._installed[name] = paths, edits
 
     def _run(self, argv: tuple[str, ...], **env: str) -> Completed:
         base = {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import reduce
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -30,7 +31,7 @@ from verifier.reader.digest import Digests
 from verifier.simulate.dataset import Dataset
 from verifier.simulate.faults import is_added, machine_of
 from verifier.simulate.timeline import Outcome, Step
-from verifier.simulate.worlds.cycle import CYCLE_TIMEOUT_S, Template
+from verifier.simulate.worlds.cycle import CYCLE_TIMEOUT_S, Edit, Template
 from verifier.simulate.worlds.fleet_data import Held, apply_day, data_folder
 from verifier.simulate.worlds.fleet_logs import Logs
 from verifier.simulate.worlds.fleet_settle import copy_folder, manifest_place
@@ -105,7 +106,10 @@ class FleetWorld:
         self._beside: list[Ran] = []
         self._under_way: Step | None = None
         self._held = {host.name: Held() for host in self._config.hosts}
-        self._include = {host.name: host.include for host in self._config.hosts}
+        self._edits: dict[str, tuple[Edit, ...]] = {host.name: () for host in self._config.hosts}
+        self._installed: dict[str, tuple[tuple[str, ...], tuple[Edit, ...]]] = {
+            host.name: (host.include, ()) for host in self._config.hosts
+        }
         name, service = self._config.coordinator.name, self._config.coordinator.log_service
         self._logs = Logs(fleet.host(name), grounds.logs, service)
         self._store = Store(fleet, grounds.store) if grounds.store else None
@@ -212,6 +216,10 @@ class FleetWorld:
             remedy = "see why locks cannot be removed"
             raise ResticFailed("restic unlock", done.status, done.last_lines(), remedy)
 
+    def edit_script(self, name: str, edit: Edit) -> None:
+        """Change a host's script from its next backup on, whatever paths it is written for."""
+        self._edits[name] = (*self._edits[name], edit)
+
     def _run_script(self, step: Step) -> Ran:
         done = self._run(CYCLE_SCRIPT)
         return heard(step, done, own=CYCLE in self._setting.own)
@@ -246,14 +254,17 @@ class FleetWorld:
 
     def _script(self, name: str, paths: tuple[str, ...]) -> Mapping[str, bytes]:
         # The path list stands in the host's script: another list is another script.
-        if self._include[name] == paths:
+        edits = self._edits[name]
+        if self._installed[name] == (paths, edits):
             return {}
-        self._include[name] = paths
+        self._installed[name] = paths, edits
         table = self._config.host(name).model_copy(update={"include": paths})
         table = table.model_copy(update={"manifest": manifest_place(table)})
         if table.manifest:
             self._fleet.host(name).run(Command(manifest_folder(table)))
-        return host_programs(self._config, table)
+        programs = host_programs(self._config, table)
+        text = reduce(lambda text, edit: edit(text), edits, programs[HOST_SCRIPT].decode())
+        return programs | {HOST_SCRIPT: text.encode()}
 
     def _seed_host(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:

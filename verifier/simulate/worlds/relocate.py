@@ -44,6 +44,13 @@ def relocate_paths(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{ROOT}{path}".rstrip("/") for path in paths)
 
 
+def relocate_pattern(pattern: str) -> str:
+    """Return an exclude as the host's restic is told it."""
+    negated, pattern = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+    # Below the root and nowhere above it: the folders of the simulation are no part of the host.
+    return f"{negated}{ROOT}{pattern if pattern.startswith('/') else f'/**/{pattern}'}"
+
+
 def restore_path(path: str) -> str:
     """Return an include path as it was before `relocate_paths`."""
     return path.removeprefix(ROOT) or "/"
@@ -54,14 +61,8 @@ def _relocated(host: HostTable, repository: str) -> HostTable:
         "address": f"{host.name}{DOMAIN}",
         "repository": repository,
         "include": relocate_paths(host.include),
-        "exclude": tuple(map(_relocated_pattern, host.exclude)),
+        "exclude": tuple(map(relocate_pattern, host.exclude)),
         # No program writes it here, and no policy asks for it: a backup goes on without.
         "manifest": None,
     }
     return host.model_copy(update=moved)
-
-
-def _relocated_pattern(pattern: str) -> str:
-    negated, pattern = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
-    # Below the root and nowhere above it: the folders of the simulation are no part of the host.
-    return f"{negated}{ROOT}{pattern if pattern.startswith('/') else f'/**/{pattern}'}"

@@ -1,0 +1,61 @@
+"""Temporary folders that end with their process, however that ends.
+
+A process holds a lock on its folder, so one whose lock is free was left by a process that was
+killed outright, and the next one removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def claimed_folder(prefix: str) -> Iterator[Path]:
+    """Give a temporary folder; it is gone afterwards, and so are those that nobody holds.
+
+    Args:
+        prefix: of the names of all folders of this kind.
+
+    Raises:
+        OSError: there is no place for it.
+    """
+    _sweep(Path(tempfile.gettempdir()), prefix)
+    lock = None
+    while lock is None:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        lock = _claim(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _sweep(base: Path, prefix: str) -> None:
+    for folder in base.glob(f"{prefix}*"):
+        with suppress(OSError):
+            lock = _claim(folder) if folder.lstat().st_uid == os.getuid() else None
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _claim(folder: Path) -> int | None:
+    """Return a descriptor that holds the folder; none where another process does, or has."""
+    lock = None
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between the making of a folder and its lock, another process may have swept it.
+        folder.stat()
+    except (BlockingIOError, FileNotFoundError):
+        if lock is not None:
+            os.close(lock)
+        return None
+    return lock
