@@ -56,6 +56,15 @@ def test_the_exit_status_and_the_signal_are_the_command_s() -> None:
     assert -15 == clock("run", "--at", AT_TEXT, "--", "sh", "-c", "kill $$").returncode
 
 
+def test_a_script_of_many_programs_is_followed_to_its_end_every_time() -> None:
+    """What a process says to the launcher must reach nobody else in it: some of six would hang."""
+    script = "for turn in 1 2 3 4 5 6; do date; sh -c true; done"
+    for _ in range(6):
+        done = clock("run", "--at", AT_TEXT, "--", "sh", "-c", script, timeout=20)
+
+        assert (0, 6) == (done.returncode, done.stdout.count("2031"))
+
+
 def test_a_page_outlives_its_command_and_a_page_of_its_own_does_not(tmp_path: Path) -> None:
     page, place = tmp_path / "page", tmp_path / "place"
     place.mkdir()

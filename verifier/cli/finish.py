@@ -6,6 +6,7 @@ import argparse
 import errno
 import io
 import platform
+import signal
 import sys
 import threading
 import traceback
@@ -50,8 +51,7 @@ def run_command(
     name: str, run: Run, options: argparse.Namespace, environ: Mapping[str, str]
 ) -> int:
     """Run a command to its report and deliver that."""
-    # Building the schema takes a tenth of a second, which most commands wait somewhere anyway.
-    threading.Thread(target=import_module, args=(_SCHEMA,), daemon=True).start()
+    _import_early(_SCHEMA)
     if options.report is not None:
         # Before the work, not after it: a long run must not end in a folder that cannot be made.
         with writing(options.report):
@@ -68,6 +68,16 @@ def run_command(
         _write_folder(Path(options.report), envelope)
     _print(envelope, as_json=options.json)
     return report.verdict.value
+
+
+def _import_early(module: str) -> None:
+    """Import beside the command: the schema takes a tenth of a second to build."""
+    # Signals are the main thread's: one that another thread takes is lost to who waits for it.
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    try:
+        threading.Thread(target=import_module, args=(module,), daemon=True).start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
