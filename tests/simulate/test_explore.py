@@ -25,6 +25,7 @@ from verifier.simulate.explore import (
     suspicious,
     with_survivors,
 )
+from verifier.simulate.explore_cycle import drawn_for_cycle, for_cycle
 from verifier.simulate.explore_draw import draw
 from verifier.simulate.scenario import follow_scenario, plan
 from verifier.simulate.scenario_text import render_scenario
@@ -73,6 +74,28 @@ def test_a_share_is_replayed_and_only_where_there_is_a_restic() -> None:
     assert 1 == len(drawn)
     assert drawn[0].real
     assert () == drawn_for_replay(SMALL, [replace(one, real=False) for one in looked])
+
+
+def test_a_small_share_is_run_in_a_cycle() -> None:
+    search = replace(SMALL, count=4_000)
+    looked = look(SMALL, range(SMALL.count))
+    drawn = drawn_for_cycle(search, looked)
+
+    assert 2 == len(drawn)
+    assert drawn == drawn_for_cycle(search, looked)
+    assert {} == drawn_for_cycle(SMALL, looked)
+    assert {} == drawn_for_cycle(search, [replace(one, real=False) for one in looked])
+
+
+def test_timeline_for_a_cycle_is_short_and_holds_what_a_cycle_can_do() -> None:
+    tagged = {"host": "host1", "tags": ["x"]}
+    late = {**tagged, "from": date(2024, 3, 15), "to": date(2024, 3, 16)}
+    short = for_cycle(table(faults={"tagged": [late]}))
+
+    assert short is not None
+    assert (14, {}) == (short["simulate"]["days"], short["faults"])
+    assert "cycle" in short["scenario"]["fidelity"]
+    assert for_cycle(table(faults={"tagged": [late | {"from": date(2024, 3, 14)}]})) is None
 
 
 @pytest.mark.parametrize(("promised", "expected"), [(3, set()), (5, {"promise-broken"})])

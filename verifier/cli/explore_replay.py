@@ -14,6 +14,7 @@ from verifier.core.errors import ClockNotControlled, ToolMissing, VerifyError
 from verifier.core.finding import Finding
 from verifier.simulate.explore import Table
 from verifier.simulate.explore_cycle import DAYS_MAX, differences, for_cycle
+from verifier.simulate.scenario import expand_schedules
 from verifier.simulate.simulation import Result
 
 _Answer = TypeVar("_Answer")
@@ -46,6 +47,7 @@ def replay_each(
         advance(1)
         return answer
 
+    expand_schedules(make_scenario(table, "") for table in tables.values())
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
             futures = {number: pool.submit(asked, table) for number, table in tables.items()}

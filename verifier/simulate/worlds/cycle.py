@@ -160,9 +160,7 @@ class CycleWorld:
         digests = Digests(repository)
         found = {}
         for stored in repository.snapshots():
-            digest = digests.of(stored, ROOT)
-            what = digest.what if isinstance(digest, Damage) else digest
-            found[self._reckoning.known(stored).id] = what
+            found[self._reckoning.known(stored).id] = _identity(digests, stored)
         return found
 
     def run(self, step: Step) -> Outcome:
@@ -255,6 +253,15 @@ class CycleWorld:
         }
         command = Command(argv, env={**base, **env}, secrets=(self._password,))
         return self._host.run(command, timeout_s=CYCLE_TIMEOUT_S)
+
+
+def _identity(digests: Digests, snapshot: Snapshot) -> str:
+    try:
+        digest = digests.of(snapshot, ROOT)
+    except CannotVerify:
+        # Somebody else added it: nothing of ours is in it.
+        digest = digests.of(snapshot)
+    return digest.what if isinstance(digest, Damage) else digest
 
 
 def _write_program(path: Path, text: str, mode: int) -> None:
