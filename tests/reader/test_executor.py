@@ -159,6 +159,7 @@ def test_ctrl_c_is_for_the_one_that_asked():
 
 
 CHILD = """
+import os
 import sys
 from pathlib import Path
 from tests.reader.test_executor import wait_for
@@ -285,7 +286,7 @@ def test_a_scheduler_that_is_restarted_costs_no_result(dask_cluster):
 def test_a_cluster_is_spoken_to_as_dasks_own_configuration_says(tls_cluster: DaskCluster):
     """Red where a cluster that demands TLS is asked without it."""
     work = "from verifier.reader.executor import open_executor as o\nimport os, sys\n"
-    work += "with o(sys.argv[1], 1) as e: print(e.submit(os.getpid).result(60))"
+    work += "with o(sys.argv[1], 1, os.environ) as e: print(e.submit(os.getpid).result(60))"
     argv = (sys.executable, "-c", work, tls_cluster.spec)
     # Dask reads its configuration once a process.
     said = subprocess.run(argv, env=tls_cluster.env, check=True, capture_output=True, timeout=90)
