@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from verifier.core.tree import Node
+from verifier.drill.recorded import find_node
 from verifier.reader.damage import Damage
 from verifier.reader.repository import Repository
 from verifier.reader.walk import Nodes, fold
@@ -86,16 +87,7 @@ class Census:
 
     def find(self, root: str, path: str) -> Node | Damage | None:
         """Return the node at a path of a tree, none where there is none; or what is in the way."""
-        node, tree_id = None, root
-        for name in filter(None, path.split("/")):
-            nodes = self._repository.tree(tree_id) if tree_id else ()
-            if isinstance(nodes, Damage):
-                return nodes
-            node = next((n for n in nodes if n.name == name), None)
-            if node is None:
-                return None
-            tree_id = node.subtree
-        return node
+        return find_node(self._repository, root, path)
 
     def holds_file(self, tree_id: str) -> bool:
         """Tell whether anything but directories lies below; what cannot be read may be something.

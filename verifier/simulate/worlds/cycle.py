@@ -156,12 +156,7 @@ class CycleWorld:
 
     def fingerprints(self) -> Mapping[str, str]:
         """Return for each existing snapshot the digest of its tree below the host's root."""
-        repository = self._stores.open()
-        digests = Digests(repository)
-        found = {}
-        for stored in repository.snapshots():
-            found[self._reckoning.known(stored).id] = _identity(digests, stored)
-        return found
+        return self._reckoning.fingerprints(_identify)
 
     def run(self, step: Step) -> Outcome:
         """Run the coordinator's script once, and see what it made of the repository."""
@@ -255,12 +250,12 @@ class CycleWorld:
         return self._host.run(command, timeout_s=CYCLE_TIMEOUT_S)
 
 
-def _identity(digests: Digests, snapshot: Snapshot) -> str:
+def _identify(digests: Digests, stored: Snapshot, _: Snapshot) -> str:
     try:
-        digest = digests.of(snapshot, ROOT)
+        digest = digests.of(stored, ROOT)
     except CannotVerify:
         # Somebody else added it: nothing of ours is in it.
-        digest = digests.of(snapshot)
+        digest = digests.of(stored)
     return digest.what if isinstance(digest, Damage) else digest
 
 

@@ -99,10 +99,10 @@ class FleetWorld:
         self._config = setting.config
         self._password = setting.template.password
         self._clock = grounds.clock
-        self._stores = Stores(
+        stores = Stores(
             grounds.repository, copy_folder(setting.config, grounds.offsite), self._password
         )
-        self._reckoning = Reckoning(setting.config, self._stores, model, setting.last)
+        self._reckoning = Reckoning(setting.config, stores, model, setting.last)
         self._beside: list[Ran] = []
         self._under_way: Step | None = None
         self._held = {host.name: Held() for host in self._config.hosts}
@@ -155,13 +155,7 @@ class FleetWorld:
 
     def fingerprints(self) -> Mapping[str, str]:
         """Return for each existing snapshot the digest of the generated data in it."""
-        repository = self._stores.open()
-        digests = Digests(repository)
-        found = {}
-        for stored in repository.snapshots():
-            known = self._reckoning.known(stored)
-            found[known.id] = " ".join(_digest(digests, stored, path) for path in known.paths)
-        return found
+        return self._reckoning.fingerprints(_identify)
 
     def run(self, step: Step) -> Outcome:
         """Run the coordinator's script once, and see what it made of the repository."""
@@ -300,6 +294,10 @@ class FleetWorld:
 def _ssh(host: HostTable) -> tuple[str, ...]:
     words = ("-o", "BatchMode=yes", "-o", "SendEnv=RESTIC_PASSWORD")
     return ("ssh", "-p", str(host.port), *words, f"{host.user}@{host.address}", HOST_SCRIPT)
+
+
+def _identify(digests: Digests, stored: Snapshot, known: Snapshot) -> str:
+    return " ".join(_digest(digests, stored, path) for path in known.paths)
 
 
 def _digest(digests: Digests, stored: Snapshot, path: str) -> str:

@@ -69,8 +69,8 @@ class OwnWorld:
         check_includes(self._config, folder)
         self._clock = ControlledClock()
         copy = folder / "offsite" if self._config.offsite else None
-        self._stores = Stores(folder / "repository", copy, made_of.template.password)
-        self._reckoning = Reckoning(self._config, self._stores, model, last)
+        stores = Stores(folder / "repository", copy, made_of.template.password)
+        self._reckoning = Reckoning(self._config, stores, model, last)
         programs = filter(None, (made_of.programs.restic, made_of.programs.rclone))
         self._machines = Machines(folder, self._config, tuple(programs))
         self._install(made_of.template)
@@ -106,14 +106,7 @@ class OwnWorld:
 
     def fingerprints(self) -> Mapping[str, str]:
         """Return for each existing snapshot the digests of its paths."""
-        repository = self._stores.open()
-        digests = Digests(repository)
-        found = {}
-        for stored in repository.snapshots():
-            parts = [digests.of(stored, path) for path in stored.paths]
-            text = " ".join(p.what if isinstance(p, Damage) else p for p in parts)
-            found[self._reckoning.known(stored).id] = text
-        return found
+        return self._reckoning.fingerprints(_identify)
 
     def run(self, step: Step) -> Outcome:
         """Run the coordinator's script once, and see what it made of the repository."""
@@ -146,3 +139,8 @@ class OwnWorld:
         secrets = (self._made_of.template.password,)
         command = Command(argv, env=env, secrets=secrets)
         return self._made_of.host.run(command, timeout_s=CYCLE_TIMEOUT_S)
+
+
+def _identify(digests: Digests, stored: Snapshot, _: Snapshot) -> str:
+    parts = [digests.of(stored, path) for path in stored.paths]
+    return " ".join(part.what if isinstance(part, Damage) else part for part in parts)

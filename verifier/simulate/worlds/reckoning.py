@@ -14,6 +14,7 @@ from pathlib import Path
 from verifier.config.models import Config
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
+from verifier.reader.digest import Digests
 from verifier.reader.repository import Repository, open_repository
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
@@ -21,6 +22,8 @@ from verifier.simulate.worlds.soundness import Soundness, verify_all
 from verifier.simulate.worlds.stages import Ran
 from verifier.simulate.worlds.stock import Stock
 from verifier.simulate.worlds.unspoken import failures_of
+
+Identify = Callable[[Digests, Snapshot, Snapshot], str]
 
 CHECK_EVERY = 7
 """Every so many cycles, and after the last, the repository is read without restic."""
@@ -74,9 +77,16 @@ class Reckoning:
         """Return what existed at the last look."""
         return self._stock.snapshots()
 
-    def known(self, stored: Snapshot) -> Snapshot:
-        """Return the simulated snapshot of a stored one."""
-        return self._stock.known(stored)
+    def fingerprints(self, identify: Identify) -> dict[str, str]:
+        """Return for each existing snapshot what identifies its content.
+
+        Args:
+            identify: says it of a stored snapshot and the simulated one that it is.
+        """
+        repository = self._stores.open()
+        digests = Digests(repository)
+        pairs = [(stored, self._stock.known(stored)) for stored in repository.snapshots()]
+        return {known.id: identify(digests, stored, known) for stored, known in pairs}
 
     def follow(self, step: Step, runs: Sequence[Ran]) -> Outcome:
         """Return what has become of a step.
