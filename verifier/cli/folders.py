@@ -1,20 +1,15 @@
-"""The folders that commands use: one for the work, which goes with them, and the user's cache.
-
-A command holds a lock on its work folder, so one whose lock is free was left by a command that was
-killed outright, and the next one removes it.
-"""
+"""The folders that commands use: one for the work, which goes with them, and the user's cache."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from verifier.clock.claimed import claimed_folder
 from verifier.core.errors import CannotVerify, NoSpace, UsageError
 
 # Not named as a drill's scratch space: the next drill sweeps what is empty of those.
@@ -44,17 +39,15 @@ def work_folder() -> Iterator[Path]:
     Raises:
         NoSpace, CannotVerify: there is no temporary folder, or it does not hold them.
     """
-    try:
-        _sweep(Path(tempfile.gettempdir()))
-        work = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-        lock = _locked(Path(work.name))
-    except OSError as error:
-        message = f"cannot be made: {error.strerror}"
-        remedy = "set TMPDIR to a folder that this user may write to"
-        raise CannotVerify("temporary folder", message, remedy) from error
-    with work as name:
+    with ExitStack() as stack:
         try:
-            yield Path(name)
+            folder = stack.enter_context(claimed_folder(_PREFIX))
+        except OSError as error:
+            message = f"cannot be made: {error.strerror}"
+            remedy = "set TMPDIR to a folder that this user may write to"
+            raise CannotVerify("temporary folder", message, remedy) from error
+        try:
+            yield folder
         except OSError as error:
             # Anything but a full disk is a fault of ours. `shutil` gathers errors as text.
             full = os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)
@@ -63,31 +56,6 @@ def work_folder() -> Iterator[Path]:
             message = "has no room for the test repositories"
             remedy = "set TMPDIR to a larger disk"
             raise NoSpace(tempfile.gettempdir(), message, remedy) from error
-        finally:
-            os.close(lock)
-
-
-def _sweep(base: Path) -> None:
-    mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    for folder in base.glob(f"{_PREFIX}*"):
-        # Nothing of what is mounted there is ours to delete.
-        if folder.is_symlink() or f" {folder}/" in mounted:
-            continue
-        with suppress(OSError):
-            if folder.stat().st_uid == os.getuid():
-                lock = _locked(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
-
-
-def _locked(folder: Path) -> int:
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
 
 
 @contextmanager

@@ -28,17 +28,21 @@ def claimed_folder(prefix: str) -> Iterator[Path]:
     _sweep(Path(tempfile.gettempdir()), prefix)
     lock = None
     while lock is None:
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
-        lock = _claim(folder)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+        lock = _claim(Path(folder.name))
     try:
-        yield folder
+        with folder as name:
+            yield Path(name)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
 def _sweep(base: Path, prefix: str) -> None:
+    mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
     for folder in base.glob(f"{prefix}*"):
+        # Nothing of what is mounted there is ours to delete.
+        if f" {folder}/" in mounted:
+            continue
         with suppress(OSError):
             lock = _claim(folder) if folder.lstat().st_uid == os.getuid() else None
             if lock is not None:

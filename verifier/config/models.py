@@ -18,7 +18,7 @@ from verifier.config.drill import Application, Audit, Canary, Monthly
 from verifier.config.own import System
 from verifier.config.patterns import ExcludePatterns
 from verifier.config.policy import RULES, parse_keep, parse_rule
-from verifier.config.table import Table, tables
+from verifier.config.table import Spell, Table, tables
 from verifier.config.values import (
     AbsolutePath,
     ClockTimes,
@@ -216,18 +216,10 @@ class HostTable(Table):
         return self.address == LOCAL
 
 
-class Down(Table):
+class Down(Spell):
     """Days on which a simulated host cannot be reached, both ends included."""
 
     host: Name
-    from_: Day
-    to: Day
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Down:
-        if self.to < self.from_:
-            raise unfit("a range whose first day comes first", "exchange `from` and `to`")
-        return self
 
 
 class PathsChange(Table):

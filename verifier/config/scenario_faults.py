@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from verifier.config.patterns import ExcludePattern
-from verifier.config.table import Table, tables
+from verifier.config.table import Spell, Table, tables
 from verifier.config.values import Day, Name, Span, Texts, ZoneName, unfit
 from verifier.core.errors import UsageError
 from verifier.retention.rules import rules_for
@@ -56,27 +56,19 @@ Shift = Annotated[timedelta, BeforeValidator(_shift)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
-class _Spell(Table):
+class HostSpell(Spell):
     """Some days of one host, both ends included."""
 
     host: Name
-    from_: Day
-    to: Day
-
-    @model_validator(mode="after")
-    def _in_order(self) -> _Spell:
-        if self.to < self.from_:
-            raise unfit("a range whose first day comes first", "exchange `from` and `to`")
-        return self
 
 
-class ClockWrong(_Spell):
+class ClockWrong(HostSpell):
     """A host's clock is wrong on some days: its snapshots are dated by it."""
 
     by: Shift
 
 
-class Tagged(_Spell):
+class Tagged(HostSpell):
     """A host's snapshots of some days carry tags."""
 
     tags: Texts
@@ -148,28 +140,15 @@ class ExcludeAdded(Table):
     pattern: ExcludePattern
 
 
-class _Range(Table):
-    """Some days, both ends included."""
-
-    from_: Day
-    to: Day
-
-    @model_validator(mode="after")
-    def _in_order(self) -> _Range:
-        if self.to < self.from_:
-            raise unfit("a range whose first day comes first", "exchange `from` and `to`")
-        return self
-
-
-class KeyLocked(_Range):
+class KeyLocked(Spell):
     """The coordinator was started anew, and nobody has unlocked the data set of its key."""
 
 
-class Partition(_Spell):
+class Partition(HostSpell):
     """A host runs, and no packet of the network reaches it or comes from it."""
 
 
-class LinkSlow(_Spell):
+class LinkSlow(HostSpell):
     """The line to a host carries little.
 
     Attributes:
@@ -208,15 +187,15 @@ class Rebooted(Table):
     on: Day
 
 
-class DiskFull(_Range):
+class DiskFull(Spell):
     """The disk of the repository has next to no room left."""
 
 
-class MemoryShort(_Spell):
+class MemoryShort(HostSpell):
     """A host has too little memory for a backup: the kernel kills restic."""
 
 
-class CapabilityLost(_Spell):
+class CapabilityLost(HostSpell):
     """An upgrade of the package has replaced restic, and with it went its capability."""
 
 
@@ -227,11 +206,11 @@ class HostKeyChanged(Table):
     from_: Day
 
 
-class OffsiteUnreachable(_Range):
+class OffsiteUnreachable(Spell):
     """The store of the off-site copy cannot be reached."""
 
 
-class OffsiteRefused(_Range):
+class OffsiteRefused(Spell):
     """The store of the off-site copy no longer accepts our credentials."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from verifier.config.values import Day, unfit
 
 
 def _kebab(name: str) -> str:
@@ -15,6 +17,19 @@ class Table(BaseModel):
     """A table of the file: keys in kebab-case, strict, frozen."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=_kebab)
+
+
+class Spell(Table):
+    """A table of some days, both ends included."""
+
+    from_: Day
+    to: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Spell:
+        if self.to < self.from_:
+            raise unfit("a range whose first day comes first", "exchange `from` and `to`")
+        return self
 
 
 def tables(value: Any) -> Any:
