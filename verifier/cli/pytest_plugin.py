@@ -143,7 +143,8 @@ class ScenarioItem(pytest.Item):
         from verifier.core.errors import UsageError
 
         try:
-            case = self.config.stash[_SHARED].bench().run(self.path, self._scenario, self.name)
+            bench = self.config.stash[_SHARED].bench()
+            case = bench.run(bench.find(self.path, self._scenario, self.name))
         except UsageError as error:
             raise NotMet(f"{error}\n  {error.remedy}") from error
         self.user_properties += [("key", case.key), ("digest", case.digest)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
@@ -16,12 +16,27 @@ from verifier.config.scenario import Scenario
 from verifier.core.errors import CannotVerify
 from verifier.core.finding import Finding
 from verifier.simulate.normal import differences, digest_of
-from verifier.simulate.scenario_expect import match
+from verifier.simulate.scenario_expect import Seen, match
 from verifier.simulate.scenario_junit import Case
 from verifier.simulate.store import Store, key_of
 
-Due = tuple[Path, Scenario, str]
-"""A scenario's file, the scenario, and the rung on which it is to run."""
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A scenario on one rung, and what the store has of it.
+
+    Attributes:
+        inputs, key: empty where something that it needs is not there.
+        seen: none where it is to be run.
+        refusal: what is not there.
+    """
+
+    scenario: Scenario
+    rung: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
+    seen: Seen | None = None
+    refusal: CannotVerify | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +53,35 @@ class Bench:
     rebuild: bool = False
     check: bool = False
 
-    def expand_schedules(self, due: Iterable[Due]) -> None:
-        """Expand the schedules of what is not in the store, before any thread runs anything."""
-        unknown = [one for one in due if not self._is_known(*one)]
-        if unknown:
-            from verifier.simulate.scenario import expand_schedules
-
-            expand_schedules(scenario for _, scenario, _ in unknown)
-
-    def _is_known(self, path: Path, scenario: Scenario, rung: str) -> bool:
-        if self.rebuild or self.check:
-            return False
-        try:
-            return self.store.get(key_of(self.laboratory.inputs(path, scenario, rung))) is not None
-        except CannotVerify:
-            return False
-
-    def run(self, path: Path, scenario: Scenario, rung: str) -> Case:
-        """Run a scenario on one rung and hold it against what it expects."""
-        begun_s = perf_counter()
-        name = f"{scenario.name} ({rung})"
-        findings: tuple[Finding, ...]
-        inputs: Mapping[str, str] = {}
-        key = digest = ""
-        stored, looked = False, True
+    def find(self, path: Path, scenario: Scenario, rung: str) -> Found:
+        """Look a scenario's result up in the store."""
         try:
             inputs = self.laboratory.inputs(path, scenario, rung)
-            key = key_of(inputs)
-            known = None if self.rebuild or self.check else self.store.get(key)
-            stored = known is not None
-            seen = known or self.laboratory.run(scenario, rung)
+        except CannotVerify as error:
+            return Found(scenario, rung, refusal=error)
+        key = key_of(inputs)
+        seen = None if self.rebuild or self.check else self.store.get(key)
+        return Found(scenario, rung, inputs, key, seen)
+
+    def run(self, found: Found) -> Case:
+        """Run what has no result yet, and hold what it shows against what it expects."""
+        begun_s = perf_counter()
+        scenario, rung = found.scenario, found.rung
+        name = f"{scenario.name} ({rung})"
+        findings: tuple[Finding, ...]
+        digest, looked = "", True
+        try:
+            if found.refusal is not None:
+                raise found.refusal
+            seen = found.seen or self.laboratory.run(scenario, rung)
             digest = digest_of(seen)
             findings = match(name, seen, scenario.expect)
             if self.check:
                 again = self.laboratory.run(scenario, rung)
                 findings = (*findings, *differences(name, seen, again))
             # What is not met is run again each time, until it is.
-            if not findings and not stored:
-                self.store.put(key, seen)
+            if not findings and found.seen is None:
+                self.store.put(found.key, seen)
         except CannotVerify as error:
             # The other scenarios go on.
             looked = False
@@ -87,10 +93,10 @@ class Bench:
             findings,
             perf_counter() - begun_s,
             looked=looked,
-            key=key,
-            stored=stored,
+            key=found.key,
+            stored=found.seen is not None,
             digest=digest,
-            inputs=inputs,
+            inputs=found.inputs,
             notes=notes(scenario, rung),
         )
 

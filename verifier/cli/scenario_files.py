@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.config.scenario import Scenario, load_scenario
-from verifier.core.errors import CannotVerify, UsageError
+from verifier.core.errors import UsageError
 
 if TYPE_CHECKING:
     from verifier.cli.scenario_bench import Bench
@@ -77,24 +77,18 @@ def show_scenarios(
 def _shown(bench: Bench, path: Path, scenario: Scenario, rung: str) -> dict[str, object]:
     from verifier.cli.scenario_bench import notes
     from verifier.simulate.normal import digest_of
-    from verifier.simulate.store import key_of
 
-    inputs: dict[str, str] = {}
-    told = list(notes(scenario, rung))
-    try:
-        inputs = bench.laboratory.inputs(path, scenario, rung)
-    except CannotVerify as error:
-        told.append(f"{error.subject}: {error.message} ({error.remedy})")
-    key = key_of(inputs) if inputs else ""
-    known = bench.store.get(key) if key else None
+    found, told = bench.find(path, scenario, rung), list(notes(scenario, rung))
+    if found.refusal is not None:
+        told.append(f"{found.refusal.subject}: {found.refusal.message} ({found.refusal.remedy})")
     return {
         "name": scenario.name,
         "fidelity": rung,
         "file": str(path),
         "text": path.read_text(encoding="utf-8"),
-        "stored": known is not None,
-        "key": key,
-        "digest": digest_of(known) if known else None,
-        "inputs": inputs,
+        "stored": found.seen is not None,
+        "key": found.key,
+        "digest": digest_of(found.seen) if found.seen else None,
+        "inputs": dict(found.inputs),
         "notes": told,
     }

@@ -12,13 +12,16 @@ from typing import get_args
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions, writing
-from verifier.cli.scenario_bench import Bench, Due, open_bench
+from verifier.cli.scenario_bench import Bench, open_bench
 from verifier.config.scenario import Fidelity, Scenario
 from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 from verifier.simulate.scenario_junit import Case, render_junit
 
 RUNGS: tuple[str, ...] = get_args(Fidelity)
+
+Due = tuple[Path, Scenario, str]
+"""A scenario's file, the scenario, and the rung on which it is to run."""
 
 
 def run_scenarios(
@@ -77,13 +80,14 @@ def due_on(scenarios: dict[Path, Scenario], rungs: Collection[str]) -> Iterator[
 
 
 def _run_all(due: list[Due], bench: Bench, context: Context) -> list[Case]:
-    bench.expand_schedules(due)
+    found = [bench.find(*one) for one in due]
+    _expand_schedules([one.scenario for one in found if one.seen is None])
     with (
         context.progress(len(due), "scenarios", "scenario run") as advance,
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
     ):
         try:
-            futures: list[Future[Case]] = [pool.submit(bench.run, *one) for one in due]
+            futures: list[Future[Case]] = [pool.submit(bench.run, one) for one in found]
             for _ in as_completed(futures):
                 advance(1)
             return [future.result() for future in futures]
@@ -91,6 +95,13 @@ def _run_all(due: list[Due], bench: Bench, context: Context) -> list[Case]:
             pool.shutdown(wait=False, cancel_futures=True)
             bench.laboratory.host.end_all()
             raise
+
+
+def _expand_schedules(scenarios: Sequence[Scenario]) -> None:
+    if scenarios:
+        from verifier.simulate.scenario import expand_schedules  # nothing for the store's answers
+
+        expand_schedules(scenarios)
 
 
 def _section(case: Case) -> dict[str, object]:
