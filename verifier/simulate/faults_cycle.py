@@ -17,14 +17,12 @@ from verifier.simulate.faults import is_added
 from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_key import lock_key, unlock_key
 from verifier.simulate.faults_moments import Moments
-from verifier.simulate.faults_repository import damage_pack, leave_lock
+from verifier.simulate.faults_repository import damage_stores, is_migrated
 from verifier.simulate.faults_spells import Spell
 from verifier.simulate.forge import Forge
 from verifier.simulate.segments import RealWorld
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.relocate import relocate_paths
-
-_COPIES = {"repository": "repository", "off-site": "offsite"}
 
 
 class FaultyCycle:
@@ -85,12 +83,7 @@ class FaultyCycle:
         self._around.turn(day)
 
     def _damage(self, step: Step) -> None:
-        day = step.at.date()
-        for damaged in self._faults.pack_damaged:
-            if damaged.after == day:
-                damage_pack(self._folder / _COPIES[damaged.where], self._password, damaged)
-        for lock in self._faults.lock_left:
-            if lock.after == day:
-                leave_lock(self._folder / "repository", self._password, lock, step.forget_at)
-        if any(fault.after == day for fault in self._faults.repository_migrated):
+        stores = self._folder / "repository", self._folder / "offsite"
+        damage_stores(self._faults, step, *stores, self._password)
+        if is_migrated(self._faults, step):
             self._around.migrate()

@@ -27,7 +27,7 @@ from verifier.simulate.faults_machines import (
 )
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_programs import migrate
-from verifier.simulate.faults_repository import damage_pack, leave_lock
+from verifier.simulate.faults_repository import damage_stores, is_migrated
 from verifier.simulate.faults_scripts import script_spells
 from verifier.simulate.faults_spells import Spell, for_good
 from verifier.simulate.forge import Forge
@@ -158,16 +158,9 @@ class FaultyFleet:
             _hand_over(self._site.repository)
 
     def _damage(self, step: Step) -> None:
-        site, day = self._site, step.at.date()
-        folders = {"repository": site.repository, "off-site": site.copy}
-        for damaged in self._faults.pack_damaged:
-            folder = folders[damaged.where]
-            if damaged.after == day and folder is not None:
-                damage_pack(folder, site.password, damaged)
-        for lock in self._faults.lock_left:
-            if lock.after == day:
-                leave_lock(site.repository, site.password, lock, step.forget_at)
-        if any(migrated.after == day for migrated in self._faults.repository_migrated):
+        site = self._site
+        damage_stores(self._faults, step, site.repository, site.copy, site.password)
+        if is_migrated(self._faults, step):
             self._migrate()
 
     def _migrate(self) -> None:

@@ -12,15 +12,39 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
-from verifier.config.scenario_faults import LockLeft, PackDamaged
+from verifier.config.scenario_faults import Faults, LockLeft, PackDamaged
 from verifier.core.errors import CannotVerify
 from verifier.core.tree import Node
 from verifier.reader.repository import open_repository
 from verifier.reader.seal import NONCE_BYTES, seal
 from verifier.reader.storage import pack_name
+from verifier.simulate.timeline import Step
 
 
-def damage_pack(folder: Path, password: str, damaged: PackDamaged) -> None:
+def damage_stores(
+    faults: Faults, step: Step, repository: Path, copy: Path | None, password: str
+) -> None:
+    """Do to a repository and its copy what is due after a step.
+
+    Args:
+        copy: none where there is none of ours.
+    """
+    day, folders = step.at.date(), {"repository": repository, "off-site": copy}
+    for damaged in faults.pack_damaged:
+        folder = folders[damaged.where]
+        if damaged.after == day and folder is not None:
+            _damage_pack(folder, password, damaged)
+    for lock in faults.lock_left:
+        if lock.after == day:
+            _leave_lock(repository, password, lock, step.forget_at)
+
+
+def is_migrated(faults: Faults, step: Step) -> bool:
+    """Say whether the repository is migrated after a step."""
+    return any(fault.after == step.at.date() for fault in faults.repository_migrated)
+
+
+def _damage_pack(folder: Path, password: str, damaged: PackDamaged) -> None:
     """Damage a pack of the oldest snapshot of a repository, or delete it."""
     path = folder / pack_name(_oldest_pack(folder, password, damaged.holds))
     stored, times = path.read_bytes(), path.stat()
@@ -35,7 +59,7 @@ def damage_pack(folder: Path, password: str, damaged: PackDamaged) -> None:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def leave_lock(folder: Path, password: str, lock: LockLeft, now: datetime) -> None:
+def _leave_lock(folder: Path, password: str, lock: LockLeft, now: datetime) -> None:
     """Put the lock of a restic that is gone into a repository.
 
     Args:
