@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.drill.ground import Ground
 from verifier.clock.system import SystemClock
 from verifier.core.exclude import parse_excludes
-from verifier.core.host import Command, Host
 from verifier.drill.integrity import Reading
 from verifier.drill.ledger import open_ledger
 from verifier.drill.monthly import Drill, Drilled
 from verifier.drill.restore import Source
 from verifier.drill.target import Target
-from verifier.fleet.local import LocalHost
 from verifier.reader.repository import Repository, open_repository
 from verifier.restic.commands import Access
 
@@ -26,41 +25,15 @@ HOST = "web1"
 
 
 @dataclass(frozen=True)
-class Lab:
+class Lab(Ground):
     """A repository, a live tree, and scratch space."""
 
-    root: Path
-    program: str
-    here: Host = field(default_factory=LocalHost)
-
-    @property
-    def repository(self) -> Path:
-        """Where the repository is."""
-        return self.root / "repository"
-
-    @property
-    def live(self) -> Path:
-        """Where the live files are."""
-        return self.root / "live"
+    password = PASSWORD
 
     @property
     def ledger(self) -> Path:
         """Where runs are written down."""
         return self.root / "ledger.sqlite"
-
-    @property
-    def scratch(self) -> Path:
-        """Where snapshots are restored."""
-        return self.root / "scratch"
-
-    def restic(self, *arguments: str, cwd: Path | None = None) -> bytes:
-        """Run restic and return what it prints."""
-        argv = (self.program, "--no-cache", "-r", str(self.repository), *arguments)
-        done = self.here.run(Command(argv, env={"RESTIC_PASSWORD": PASSWORD}, cwd=str(cwd or "")))
-
-        assert done.status == 0, done.stderr.decode(errors="replace")
-
-        return done.stdout
 
     def write(self, **files: bytes) -> None:
         """Write files below the live tree; `__` in a name stands for `/`."""

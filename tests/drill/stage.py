@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.drill.ground import Ground
 from verifier.core.finding import Finding
-from verifier.core.host import Command, Host
 from verifier.drill.applications import Application
 from verifier.drill.recorded import Record, Recorded, open_record
 from verifier.drill.rehearse import Asked, Rehearsal, Rehearsed, rehearse, wanted
 from verifier.drill.restore import Source
 from verifier.drill.sample import Sample, choose_sample
-from verifier.fleet.local import LocalHost
 from verifier.reader.repository import open_repository
 from verifier.restic.commands import Access
 from verifier.simulate.forge import cheapen
@@ -24,42 +23,16 @@ HOST = "web1"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Ground):
     """A repository, a live tree, and scratch space."""
 
-    root: Path
-    program: str
-    here: Host = field(default_factory=LocalHost)
-
-    @property
-    def repository(self) -> Path:
-        """Where the repository is."""
-        return self.root / "repository"
-
-    @property
-    def live(self) -> Path:
-        """Where the live files are."""
-        return self.root / "live"
-
-    @property
-    def scratch(self) -> Path:
-        """Where samples are restored."""
-        return self.root / "scratch"
+    password = PASSWORD
 
     @property
     def source(self) -> Source:
         """The repository as a rehearsal asks it."""
         access = Access(str(self.repository), password=PASSWORD, options=("--no-cache",))
         return Source(self.here, self.program, access)
-
-    def restic(self, *arguments: str, cwd: Path | None = None) -> bytes:
-        """Run restic and return what it prints."""
-        argv = (self.program, "--no-cache", "-r", str(self.repository), *arguments)
-        done = self.here.run(Command(argv, env={"RESTIC_PASSWORD": PASSWORD}, cwd=str(cwd or "")))
-
-        assert done.status == 0, done.stderr.decode(errors="replace")
-
-        return done.stdout
 
     def backup(self, *paths: str, cwd: Path | None = None) -> None:
         """Back the live tree up, or the given paths."""

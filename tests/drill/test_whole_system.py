@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.drill.ground import flip, largest
 from tests.drill.lab import PASSWORD, Lab
 from tests.servers.s3 import S3Server, s3_server
 from verifier.cli.main import main
@@ -111,21 +112,6 @@ def above_ok(report: Report) -> set[tuple[str, str]]:
         for f in report["findings"]
         if f["severity"] != "OK"
     }
-
-
-def largest(folder: Path) -> Path:
-    """Return the largest pack of a repository, ready to be written to."""
-    packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
-    pack = max(packs, key=lambda path: path.stat().st_size)
-    pack.chmod(0o600)
-    return pack
-
-
-def flip(pack: Path) -> None:
-    """Flip a bit of it."""
-    content = bytearray(pack.read_bytes())
-    content[200] ^= 1
-    pack.write_bytes(content)
 
 
 def test_all_parts_of_a_healthy_system_are_ok(mirror: Path, run: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.drill.ground import flip, largest
 from tests.drill.lab import PASSWORD, Lab
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import Sshd, ssh_path, sshd
@@ -107,19 +108,6 @@ def kinds(lab: Lab, report: Report) -> set[tuple[str, str]]:
         for f in report["findings"]
         if f["severity"] != "OK"
     }
-
-
-def flip(pack: Path) -> None:
-    """Flip a bit of a pack."""
-    content = bytearray(pack.read_bytes())
-    content[200] ^= 1
-    pack.chmod(0o600)
-    pack.write_bytes(content)
-
-
-def largest(folder: Path) -> Path:
-    """Return the largest pack of a repository: it holds files."""
-    return max(folder.glob("data/*/*"), key=lambda path: path.stat().st_size)
 
 
 def test_both_sides_far_away_are_ok(lab: Lab, run: Run) -> None:
