@@ -1,8 +1,9 @@
-"""What several rooms' tests share: the restic releases, and how much Hypothesis draws."""
+"""What several rooms' tests share: restic and its releases, and how much Hypothesis draws."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def restic_release() -> object:
             )
 
     return provide
+
+
+@pytest.fixture(scope="session")
+def restic_program() -> str:
+    """The restic on PATH."""
+    program = shutil.which("restic")
+    if program is None:
+        pytest.fail("restic is not on PATH: these tests ask the real program, install it first")
+    return program

@@ -12,15 +12,6 @@ from verifier.simulate.forge import cheapen
 
 
 @pytest.fixture(scope="session")
-def restic_program() -> str:
-    """The restic on PATH."""
-    program = shutil.which("restic")
-    if program is None:
-        pytest.fail("restic is not on PATH: these tests ask the real program, install it first")
-    return program
-
-
-@pytest.fixture(scope="session")
 def empty_repository(restic_program: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository without snapshots and with a cheap key, to be copied."""
     lab = Lab(tmp_path_factory.mktemp("empty"), restic_program)

@@ -65,14 +65,6 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def restic_program() -> str:
-    program = shutil.which("restic")
-    if program is None:
-        pytest.fail("restic is not on PATH: these tests ask the real program, install it first")
-    return program
-
-
-@pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("source") / "web1"
     fill(root)
