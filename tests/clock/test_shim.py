@@ -118,3 +118,9 @@ def test_the_page_goes_where_nothing_is(above: list[tuple[int, int, str]], expec
 def test_a_full_address_space_is_no_place_for_a_page() -> None:
     with pytest.raises(NotControlled):
         free_page([VDSO, (0x9000, 0x7FFF_FFFF_F000, "all")], VDSO[0])
+
+
+def test_a_process_that_is_gone_has_no_free_page() -> None:
+    """Killed between its exec and our look, its list of mappings is empty."""
+    with pytest.raises(NotControlled):
+        free_page([], VDSO[0])

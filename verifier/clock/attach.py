@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 from verifier.clock import ptrace
@@ -95,10 +96,9 @@ def free_page(mapped: list[Area], base: int) -> int:
     Raises:
         NotControlled: there is none.
     """
+    # A process that was killed meanwhile has no mappings at all.
     above = [area for area in mapped if area[0] >= base]
-    starts = [start for start, _, _ in above[1:]] + [_USER_END]
-    names = [name for _, _, name in above[1:]] + [""]
-    for (_, end, _), start, name in zip(above, starts, names, strict=True):
+    for (_, end, _), (start, _, name) in pairwise([*above, (_USER_END, _USER_END, "")]):
         if start - end >= (_STACK_GAP if name == "[stack]" else _PAGE):
             return end
     raise NotControlled("has no free page")
