@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from verifier.config.scenario_faults import Instant
 from verifier.config.table import Table
-from verifier.config.values import Day, Name, Span, unfit
+from verifier.config.values import Day, Instant, Name, Span, unfit
 
 
 class ExpectedAlert(Table):

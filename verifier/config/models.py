@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from verifier.config.drill import Application, Audit, Canary, Monthly
+from verifier.config.monitor import Alerts, Dashboard, Evidence, History, Jobs, Sinks
 from verifier.config.own import System
 from verifier.config.patterns import ExcludePatterns
 from verifier.config.policy import RULES, parse_keep, parse_rule
@@ -256,6 +257,12 @@ class Config(Table):
     applications: Annotated[tuple[Application, ...], BeforeValidator(tables)] = ()
     audit: Audit = Audit()
     system: System = System()
+    jobs: Jobs = Jobs()
+    history: History = History()
+    sinks: Sinks = Sinks()
+    alerts: Alerts = Alerts()
+    dashboard: Dashboard = Dashboard()
+    evidence: Evidence | None = None
     simulate: Simulate = Simulate()
 
     def policy(self) -> Policy:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from verifier.config.patterns import ExcludePattern
 from verifier.config.table import Spell, Table, tables
-from verifier.config.values import Day, Name, Span, Texts, ZoneName, unfit
+from verifier.config.values import Day, Instant, Name, Span, Texts, ZoneName, unfit
 from verifier.core.errors import UsageError
 from verifier.retention.rules import rules_for
 
@@ -35,13 +35,6 @@ def _shift(value: Any) -> timedelta:
     return timedelta(seconds=-seconds if match[1] == "-" else seconds)
 
 
-def _instant(value: Any) -> datetime:
-    if isinstance(value, datetime) and value.tzinfo is not None and not value.microsecond:
-        return value
-    remedy = "write it without quotes and with its UTC offset, as 2024-03-01T04:00:00-08:00"
-    raise unfit("an instant in whole seconds", remedy)
-
-
 def _release(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -53,7 +46,6 @@ def _release(value: Any) -> Any:
 
 Release = Annotated[str, BeforeValidator(_release)]
 Shift = Annotated[timedelta, BeforeValidator(_shift)]
-Instant = Annotated[datetime, BeforeValidator(_instant)]
 
 
 class HostSpell(Spell):

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
+from ipaddress import ip_address
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Strict
 from pydantic_core import PydanticCustomError
@@ -40,6 +42,19 @@ class DateRange:
 
     def __str__(self) -> str:
         return f"{self.first}..{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that is kept elsewhere: one of the two is given.
+
+    Attributes:
+        file: its first line is the secret.
+        command: words of a command that prints it.
+    """
+
+    file: str = ""
+    command: tuple[str, ...] = ()
 
 
 def unfit(expected: str, remedy: str, *, key: str = "") -> PydanticCustomError:
@@ -135,6 +150,51 @@ def _executor(value: str) -> str:
     return value
 
 
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(_plain(value))
+        named = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in {"http", "https"} or any(c.isspace() for c in value):
+        raise unfit("a URL of http or https", "write it as https://logs.example.org:8443")
+    if parts.username or parts.password:
+        raise unfit("a URL without a password", "take it out, and name a secret beside it")
+    return value.rstrip("/")
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+        fits = port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
+    except ValueError:
+        fits = False
+    if not fits:
+        raise unfit("an address and a port", 'write it as "127.0.0.1:8642", or "[::1]:8642"')
+    return value
+
+
+def _secret(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value
+    match value:
+        case {"file": str(file), **others} if not others:
+            return Secret(file=_absolute(file))
+        case {"command": [*words], **others} if not others and words:
+            if all(isinstance(word, str) for word in words):
+                return Secret(command=tuple(map(_plain, words)))
+    remedy = 'write { file = "/etc/restic-verify/token" }, or { command = ["pass", "show", "x"] }'
+    raise unfit("where a secret is kept: one file, or one command as a list of words", remedy)
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is not None and not value.microsecond:
+        return value
+    remedy = "write it without quotes and with its UTC offset, as 2024-03-01T04:00:00-08:00"
+    raise unfit("an instant in whole seconds", remedy)
+
+
 def _day(value: Any) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
@@ -185,6 +245,10 @@ SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
 Span = Annotated[timedelta, BeforeValidator(_span)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 ExecutorName = Annotated[str, AfterValidator(_executor)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Listen = Annotated[str, AfterValidator(_listen)]
+SecretSource = Annotated[Secret, BeforeValidator(_secret)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
 Day = Annotated[date, BeforeValidator(_day)]
 DayRange = Annotated[DateRange, BeforeValidator(_date_range)]
 Texts = Annotated[
@@ -202,5 +266,8 @@ ClockTimes = Annotated[
     BeforeValidator(_tuple),
     AfterValidator(_distinct("time")),
     AfterValidator(_filled),
+]
+Names = Annotated[
+    tuple[Name, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_distinct("name"))
 ]
 DayRanges = Annotated[tuple[DayRange, ...], BeforeValidator(_tuple)]

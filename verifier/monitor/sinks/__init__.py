@@ -1,0 +1,1 @@
+"""Places that deliveries go to, a module each."""
