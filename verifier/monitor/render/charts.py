@@ -85,7 +85,7 @@ def waterfall(name: str, group: Group, lives: Sequence[Life], calendar: Calendar
     return picture(
         name,
         *_age_lines(scale),
-        *_date_axis(calendar, days, _FALL_PX),
+        *date_axis(calendar, days, _FALL_PX),
         *_missed(group, days),
         plot(*_falls(lives, scale), width=days, height_px=_FALL_PX),
         title=f"Life of every snapshot of {group.name}",
@@ -136,7 +136,8 @@ def _age_lines(scale: Ages) -> list[str]:
     return drawn
 
 
-def _date_axis(calendar: Calendar, days: float, foot_px: float) -> list[str]:
+def date_axis(calendar: Calendar, days: float, foot_px: float) -> list[str]:
+    """Return the foot of a picture of so many days, with its dates."""
     marks = date_marks(calendar.first.date(), days)
     drawn = [element("line", class_="foot", x2="100%", y1=foot_px, y2=foot_px)]
     for mark in marks:
@@ -179,7 +180,7 @@ def restore_points(name: str, group: Group) -> str:
     height = _STRIP_PX + _GAP_PX + _LOSS_PX
     return picture(
         name,
-        *_value_lines(loss.marks, _LOSS_PX, foot_px=height),
+        *value_lines(loss.marks, _LOSS_PX, foot_px=height),
         *_age_axis(scale, height),
         plot(*_strip(left, scale), width=1000, height_px=_STRIP_PX),
         plot(
@@ -313,8 +314,8 @@ def series(
     ends = f"L{figure(shown[-1][0])} {foot}L{figure(shown[0][0])} {foot}Z"
     return picture(
         name,
-        *_value_lines(scale.marks, _SERIES_PX, foot_px=_SERIES_PX),
-        *_date_axis(calendar, days, _SERIES_PX),
+        *value_lines(scale.marks, _SERIES_PX, foot_px=_SERIES_PX),
+        *date_axis(calendar, days, _SERIES_PX),
         plot(
             element("path", class_="area", d=f"M{curve}{ends}"),
             element("path", class_="curve", d=f"M{curve}"),
@@ -327,7 +328,8 @@ def series(
     )
 
 
-def _value_lines(marks: Sequence[Mark], high_px: float, *, foot_px: float) -> list[str]:
+def value_lines(marks: Sequence[Mark], high_px: float, *, foot_px: float) -> list[str]:
+    """Return the lines across a picture that say how much a height is."""
     drawn = []
     for mark in marks:
         y = foot_px - mark.at * high_px

@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
+from verifier.monitor.render.environment import environment
 from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.lives import held_by
 from verifier.monitor.render.scenarios import scenario_tables
@@ -28,19 +28,7 @@ from verifier.monitor.render.summary import (
     untold,
     verdict_line,
 )
-from verifier.monitor.render.wording import (
-    count,
-    group_name,
-    measured,
-    moment,
-    number,
-    printable,
-    size,
-    span,
-)
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from verifier.monitor.render.wording import group_name, measured
 
 FINDINGS_LISTED = 200
 """How many findings of one kind a page lists before the rest is only counted."""
@@ -53,8 +41,13 @@ _VALUE_LONGEST = 600
 
 def page(envelope: Mapping[str, object]) -> str:
     """Return the report as one HTML document."""
+    return environment().get_template("page.html.j2").render(page_values(envelope))
+
+
+def page_values(envelope: Mapping[str, object]) -> dict[str, object]:
+    """Return what the templates of a report take."""
     report = cast(Envelope, envelope)
-    values = {
+    return {
         "report": report,
         "line": verdict_line(report),
         "coverage": coverage_sentence(report),
@@ -70,7 +63,6 @@ def page(envelope: Mapping[str, object]) -> str:
         "limit": LIMIT,
         "bars": ledger_bars(report["ledger"]) if "ledger" in report else None,
     }
-    return _environment().get_template("page.html.j2").render(values)
 
 
 def _tables(report: Envelope) -> Iterator[Table]:
@@ -81,35 +73,6 @@ def _tables(report: Envelope) -> Iterator[Table]:
     if "ledger" in report:
         yield from ledger_tables(report["ledger"])
     yield from scenario_tables(report.get("scenarios", []))
-
-
-@cache
-def _environment() -> Environment:
-    # Here and not above: a report on a terminal should not wait for a template engine.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def finalize(value: object) -> object:
-        return value if isinstance(value, Markup) else printable(str(value))
-
-    environment = Environment(
-        loader=PackageLoader("verifier.monitor.render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": count,
-        "number": number,
-        "size": size,
-        "span": span,
-        "moment": moment,
-        "picture": Markup,
-        "capitalize_first": lambda text: text[:1].upper() + text[1:],
-    }
-    return environment
 
 
 @dataclass(frozen=True, slots=True)
