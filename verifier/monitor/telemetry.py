@@ -1,7 +1,7 @@
 """What a run of the coordinator says of itself, as values: its backups, its stages, its lines.
 
-Pure. `parse_cycles` reads the lines that `run-backups` and the hosts' restic print
-(cycle/templates), whether they come from journald, ClickHouse, a file or a simulation.
+Pure. `parse_cycles` (monitor/spoken.py) reads the lines that `run-backups` and the hosts' restic
+print, whether they come from journald, ClickHouse, a file or a simulation.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ class LogLine:
     """One line of a log; `yamon.logs` has the same columns.
 
     Attributes:
+        host: the coordinator.
         service: the unit that printed it; `systemd` for what is said of a unit.
+        run: journald's invocation ID, which tells one start of a unit from every other; empty where
+            it is not known.
     """
 
     at: datetime
     host: str
     service: str
     data: str
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class BackupRun:
         snapshot: its ID, shortened before restic 0.17; empty where none was made.
         restic: the release that made it; empty where it was not told.
         errors: files that could not be read.
+        message: restic's last word, where it ended with an error and said why.
     """
 
     host: str
@@ -47,6 +52,7 @@ class BackupRun:
     processed_bytes: int = 0
     added_bytes: int = 0
     errors: int = 0
+    message: str = ""
 
     @property
     def succeeded(self) -> bool:
@@ -75,6 +81,7 @@ class CycleRun:
 
     Attributes:
         status: none while its end has not been heard of.
+        run: journald's invocation ID; empty where it is not known.
     """
 
     coordinator: str
@@ -84,6 +91,7 @@ class CycleRun:
     status: int | None
     backups: tuple[BackupRun, ...]
     stages: tuple[StageRun, ...]
+    run: str = ""
 
     @property
     def ended_at(self) -> datetime:

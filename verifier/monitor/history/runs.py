@@ -1,0 +1,231 @@
+"""Rows of cycles: what a run of the coordinator did, and the lines that it said so in.
+
+A cycle is known by its invocation where that is told, else by the second in which it began: the
+same run, heard of by journald and by a table that knows no fractions, is one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from verifier.monitor.history.tables import written
+from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
+
+BACKUP_COLUMNS = (
+    "host, began_at, duration_s, status, snapshot, restic, files_new, files_changed, "
+    "files_unmodified, processed_bytes, added_bytes, errors, message"
+)
+_COUNT = BACKUP_COLUMNS.count(",") + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PastCycle:
+    """A cycle under the number that the history gave it."""
+
+    number: int
+    cycle: CycleRun
+
+
+def record_cycle(connection: sqlite3.Connection, cycle: CycleRun, lines: Sequence[LogLine]) -> bool:
+    """Write down what is new of a cycle, within a transaction; say whether anything was."""
+    before = connection.total_changes
+    number = find_cycle(connection, cycle)
+    if number is None:
+        number = _insert(connection, cycle)
+    else:
+        _complete(connection, number, cycle)
+    for backup in cycle.backups:
+        connection.execute(_BACKUP, (number, *backup_row(backup)))
+    for stage in cycle.stages:
+        row = number, stage.name, written(stage.began_at), stage.duration_s, stage.status
+        connection.execute("INSERT OR IGNORE INTO stages VALUES (?, ?, ?, ?, ?)", row)
+    _add_lines(connection, number, lines)
+    return connection.total_changes > before
+
+
+def find_cycle(connection: sqlite3.Connection, cycle: CycleRun) -> int | None:
+    """Return the number under which a cycle is known; None where it is not."""
+    who = cycle.coordinator, cycle.service
+    if cycle.run:
+        found = connection.execute(_BY_RUN, (cycle.run, *who)).fetchone()
+        if found:
+            return int(found[0])
+    second = cycle.began_at.replace(microsecond=0)
+    span = written(second), written(second + timedelta(seconds=1))
+    found = connection.execute(_BY_SECOND, (*who, *span, cycle.run)).fetchone()
+    return int(found[0]) if found else None
+
+
+_BY_RUN = "SELECT number FROM cycles WHERE run = ? AND coordinator = ? AND service = ?"
+_BY_SECOND = """
+SELECT number FROM cycles
+WHERE coordinator = ? AND service = ? AND began_at >= ? AND began_at < ?
+  AND ('' IN (run, ?5) OR run = ?5)
+"""
+
+_BACKUP = f"""
+INSERT INTO backups (cycle, {BACKUP_COLUMNS}) VALUES ({", ".join("?" * (_COUNT + 1))})
+ON CONFLICT DO UPDATE SET
+  duration_s = excluded.duration_s, status = excluded.status, snapshot = excluded.snapshot,
+  restic = excluded.restic, files_new = excluded.files_new,
+  files_changed = excluded.files_changed, files_unmodified = excluded.files_unmodified,
+  processed_bytes = excluded.processed_bytes, added_bytes = excluded.added_bytes,
+  errors = excluded.errors, message = excluded.message
+WHERE (snapshot = '' AND excluded.snapshot <> '') OR (restic = '' AND excluded.restic <> '')
+  OR errors < excluded.errors OR (message = '' AND excluded.message <> '')
+"""  # noqa: S608 - made of constants alone
+# More may become known of a backup, when lines that came late are read beside those before.
+
+
+def _insert(connection: sqlite3.Connection, cycle: CycleRun) -> int:
+    row = (
+        cycle.coordinator,
+        cycle.service,
+        cycle.run,
+        written(cycle.began_at),
+        cycle.duration_s,
+        cycle.status,
+    )
+    query = (
+        "INSERT INTO cycles (coordinator, service, run, began_at, duration_s, status) "
+        "VALUES (?, ?, ?, ?, ?, ?) RETURNING number"
+    )
+    return int(connection.execute(query, row).fetchone()[0])
+
+
+def _complete(connection: sqlite3.Connection, number: int, cycle: CycleRun) -> None:
+    query = "SELECT run, began_at, duration_s, status FROM cycles WHERE number = ?"
+    run, began_at, duration_s, status = connection.execute(query, (number,)).fetchone()
+    # A poorer account of it takes nothing back.
+    began = min(began_at, written(cycle.began_at))
+    ended = max(
+        _instant(began_at) + timedelta(seconds=duration_s),
+        cycle.ended_at,
+    )
+    after = (
+        run or cycle.run,
+        began,
+        (ended - _instant(began)).total_seconds(),
+        status if cycle.status is None else cycle.status,
+    )
+    if after != (run, began_at, duration_s, status):
+        change = (
+            "UPDATE cycles SET run = ?, began_at = ?, duration_s = ?, status = ? WHERE number = ?"
+        )
+        connection.execute(change, (*after, number))
+
+
+def _add_lines(connection: sqlite3.Connection, number: int, lines: Sequence[LogLine]) -> None:
+    if not lines:
+        return
+    query = "SELECT at, service, data FROM lines WHERE cycle = ? ORDER BY place"
+    known: list[tuple[str, str, str]] = connection.execute(query, (number,)).fetchall()
+    # The same line, from a source that knows no fractions of a second, is the same line.
+    seen = {(at[:19], service, data) for at, service, data in known}
+    added = []
+    for line in lines:
+        row = written(line.at), line.service, line.data
+        if (row[0][:19], *row[1:]) not in seen:
+            seen.add((row[0][:19], *row[1:]))
+            added.append(row)
+    if added:
+        rows = sorted((*known, *added), key=lambda row: row[0])
+        connection.execute("DELETE FROM lines WHERE cycle = ?", (number,))
+        placed = ((number, place, *row) for place, row in enumerate(rows))
+        connection.executemany("INSERT INTO lines VALUES (?, ?, ?, ?, ?)", placed)
+
+
+def read_lines(connection: sqlite3.Connection, number: int) -> tuple[LogLine, ...]:
+    """Return the lines of a cycle, in order."""
+    query = "SELECT coordinator, run FROM cycles WHERE number = ?"
+    found = connection.execute(query, (number,)).fetchone()
+    if found is None:
+        return ()
+    coordinator, run = found
+    rows = connection.execute(
+        "SELECT at, service, data FROM lines WHERE cycle = ? ORDER BY place", (number,)
+    )
+    return tuple(LogLine(_instant(at), coordinator, who, data, run) for at, who, data in rows)
+
+
+def read_cycles(
+    connection: sqlite3.Connection, where: str, values: Sequence[object]
+) -> Iterator[PastCycle]:
+    """Yield the cycles that a condition on `cycles` holds for, the oldest first."""
+    chosen = f"SELECT number FROM cycles WHERE {where}"  # noqa: S608 - conditions are constants
+    backups = _by_cycle(
+        connection.execute(
+            f"SELECT cycle, {BACKUP_COLUMNS} FROM backups "  # noqa: S608
+            f"WHERE cycle IN ({chosen}) ORDER BY cycle, began_at, host",
+            values,
+        )
+    )
+    stages = _by_cycle(
+        connection.execute(
+            "SELECT cycle, name, began_at, duration_s, status FROM stages "  # noqa: S608
+            f"WHERE cycle IN ({chosen}) ORDER BY cycle, began_at, name",
+            values,
+        )
+    )
+    rows = connection.execute(
+        "SELECT number, coordinator, service, run, began_at, duration_s, status FROM cycles "  # noqa: S608
+        f"WHERE {where} ORDER BY began_at, number",
+        values,
+    )
+    for number, coordinator, service, run, began_at, duration_s, status in rows:
+        yield PastCycle(
+            number,
+            CycleRun(
+                coordinator,
+                service,
+                _instant(began_at),
+                duration_s,
+                status,
+                tuple(backup_of(row) for row in backups.get(number, ())),
+                tuple(
+                    StageRun(name, _instant(at), took_s, ended)
+                    for name, at, took_s, ended in stages.get(number, ())
+                ),
+                run,
+            ),
+        )
+
+
+def _by_cycle(rows: sqlite3.Cursor) -> dict[int, list[tuple[Any, ...]]]:
+    return {
+        number: [row[1:] for row in group] for number, group in groupby(rows, lambda row: row[0])
+    }
+
+
+def backup_row(backup: BackupRun) -> tuple[object, ...]:
+    """Return a backup as `BACKUP_COLUMNS` has it."""
+    return (
+        backup.host,
+        written(backup.began_at),
+        backup.duration_s,
+        backup.status,
+        backup.snapshot,
+        backup.restic,
+        backup.files_new,
+        backup.files_changed,
+        backup.files_unmodified,
+        backup.processed_bytes,
+        backup.added_bytes,
+        backup.errors,
+        backup.message,
+    )
+
+
+def backup_of(row: Sequence[Any]) -> BackupRun:
+    """Return what `backup_row` was given."""
+    host, began_at, duration_s, status, *more = row
+    return BackupRun(host, _instant(began_at), duration_s, status, *more)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
