@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -228,6 +229,39 @@ def test_results_are_written_for_junit(folder: Path) -> None:
     assert ("2", "1", "0") == tuple(suite.attrib[name] for name in ("tests", "failures", "errors"))
     assert ["healthy", "wrong"] == [case.attrib["name"] for case in suite]
     assert ["unmet"] == [failure.attrib["type"] for failure in suite.iter("failure")]
+
+
+def test_scenario_in_which_no_script_runs_leaves_no_log(folder: Path) -> None:
+    ended = run("scenario", "run", "--logs", "logs/of/it", cwd=folder)
+
+    assert 0 == ended.returncode
+    assert [] == list((folder / "logs" / "of" / "it").iterdir())
+
+
+def test_folder_of_logs_that_cannot_be_made_ends_it_before_anything_runs(folder: Path) -> None:
+    (folder / "file").touch()
+
+    ended = run("scenario", "run", "--logs", "file/logs", cwd=folder)
+
+    assert 64 == ended.returncode
+    assert b"with --logs" in ended.stderr
+
+
+@pytest.mark.heavy
+def test_log_of_a_cycle_is_kept_dated_in_simulated_time(folder: Path) -> None:
+    text = HEALTHY.replace('"model"', '"cycle"').replace("days = 5", "days = 1")
+    (folder / "one-day.toml").write_text(text.replace("count = 5", "count = 1"))
+
+    ended = run("scenario", "run", "one-day.toml", "--logs", "logs", cwd=folder)
+
+    assert 0 == ended.returncode, ended.stderr
+    rows = (folder / "logs" / "one-day.cycle.jsonl").read_text().splitlines()
+    said = [json.loads(row) for row in rows]
+    assert {datetime(2024, 3, 4, 4, tzinfo=ZoneInfo("America/Los_Angeles")).timestamp()} == {
+        row["when"] for row in said if row["data"] == "Started run backups."
+    }
+    assert 1 == sum(row["data"].startswith("backup host=web1 status=0") for row in said)
+    assert ("systemd", "Finished run backups.") == (said[-1]["service"], said[-1]["data"])
 
 
 def test_folder_of_junit_is_made_before_anything_runs(folder: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = "scenarios"
 ACTIONS = ("list", "show", "run", "gc")
-_OF_ONE = {"check": "run", "rebuild": "run", "junit": "run", "keep": "gc"}
+_OF_ONE = {"check": "run", "rebuild": "run", "junit": "run", "logs": "run", "keep": "gc"}
 """An option -> the action that takes it."""
 
 
@@ -44,6 +44,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--check", action="store_true", help="run: everything twice, and compare what was seen")
     add("--rebuild", action="store_true", help="run: run what has a result in the store too")
     add("--junit", metavar="FILE", help="run: write the results as JUnit's XML too")
+    add(
+        "--logs",
+        metavar="DIR",
+        help="run: keep what the scripts printed at cycle and fleet, dated in simulated time",
+    )
     add("--keep", metavar="N", help="gc: how many results stay, the newest (default: 1000)")
 
 

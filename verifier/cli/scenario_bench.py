@@ -122,11 +122,16 @@ def open_store(environ: Mapping[str, str]) -> Store:
 
 
 @contextmanager
-def open_bench(context: Context, *, rebuild: bool = False, check: bool = False) -> Iterator[Bench]:
+def open_bench(
+    context: Context, *, rebuild: bool = False, check: bool = False, logs: Path | None = None
+) -> Iterator[Bench]:
     """Give a bench with a laboratory of its own; see `Bench`.
+
+    Args:
+        logs: a folder for what scripts print; the store has no logs, so everything is run.
 
     Raises:
         NoSpace, CannotVerify: the temporary folder does not hold the repositories.
     """
-    with open_laboratory(context) as laboratory:
-        yield Bench(laboratory, open_store(context.environ), rebuild, check)
+    with open_laboratory(context, logs) as laboratory:
+        yield Bench(laboratory, open_store(context.environ), rebuild or logs is not None, check)

@@ -37,7 +37,11 @@ def run_scenarios(
         # Before all that work, and not after it.
         with writing(str(Path(options.junit).parent), "--junit"):
             Path(options.junit).parent.mkdir(parents=True, exist_ok=True)
-    with open_bench(context, rebuild=options.rebuild, check=options.check) as bench:
+    logs = Path(options.logs) if options.logs else None
+    if logs:
+        with writing(str(logs), "--logs"):
+            logs.mkdir(parents=True, exist_ok=True)
+    with open_bench(context, rebuild=options.rebuild, check=options.check, logs=logs) as bench:
         cases = _run_all(due, bench, context)
     if options.junit:
         with writing(str(Path(options.junit).parent), "--junit"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from verifier.fleet.local import LocalHost
     from verifier.simulate.scenario_expect import Seen
     from verifier.simulate.segments import RealWorld, Segment
-    from verifier.simulate.simulation import Result, Simulation
+    from verifier.simulate.simulation import Note, Result, Simulation
     from verifier.simulate.worlds.decisions import DecisionsWorld
 
 _PASSWORD = "simulated"  # noqa: S105 - of repositories that live for one run
@@ -41,6 +41,7 @@ class Laboratory:
         folder: holds one template repository a release, and whatever runs.
         fleets: what fleets are made on; opened where one is needed.
         code: digest of the code that runs them.
+        logs: a folder for what the coordinator's script prints, a file a scenario and rung.
     """
 
     context: Context
@@ -48,6 +49,7 @@ class Laboratory:
     folder: Path
     fleets: Fleets
     code: str = field(default_factory=code_digest)
+    logs: Path | None = None
     _found: dict[str, tuple[str, str]] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -92,8 +94,10 @@ class Laboratory:
         template = Template(self.folder / _template(program, version), _PASSWORD)
         programs = Programs(program, rclone, controlled=True)
         releases = {release: program, **self._upgrades(scenario)}
-        with own_folder(self.folder) as own:
-            world = CycleRun(own / "system", template, programs, releases, beside, scenario.own())
+        own_files = scenario.own()
+        with own_folder(self.folder) as own, self._log(scenario, "cycle") as note:
+            place = own / "system"
+            world = CycleRun(place, template, programs, releases, beside, own_files, note)
             return world.run(scenario, plan(scenario, release), self.host)
 
     def _fleet(self, scenario: Scenario) -> Seen:
@@ -111,10 +115,19 @@ class Laboratory:
         program, release = self.restic(scenario.about.restic, version)
         template = Template(self.folder / _template(program, version), _PASSWORD)
         releases = {release: program, **self._upgrades(scenario)}
-        with own_folder(self.folder) as own:
+        with own_folder(self.folder) as own, self._log(scenario, "fleet") as note:
             # Its name is the fleet's, beside others of the same run.
-            world = FleetRun(own / own.name, ground, template, release, releases)
+            world = FleetRun(own / own.name, ground, template, release, releases, note)
             return world.run(scenario, plan(scenario, release))
+
+    def _log(self, scenario: Scenario, fidelity: str) -> AbstractContextManager[Note]:
+        from verifier.cli.journals import growing
+        from verifier.simulate.journal import render_log
+        from verifier.simulate.simulation import ignore
+
+        if self.logs is None:
+            return nullcontext(ignore)
+        return growing(self.logs / f"{scenario.name}.{fidelity}.jsonl", render_log, "--logs")
 
     def decide(self, scenario: Scenario) -> Result:
         """Follow a scenario's timeline where the real forget decides.
@@ -229,8 +242,8 @@ class Laboratory:
 
 
 @contextmanager
-def open_laboratory(context: Context) -> Iterator[Laboratory]:
-    """Give a laboratory; everything in it is gone afterwards.
+def open_laboratory(context: Context, logs: Path | None = None) -> Iterator[Laboratory]:
+    """Give a laboratory; everything in it is gone afterwards, but what it writes into `logs`.
 
     Raises:
         NoSpace, CannotVerify: the temporary folder does not hold the repositories.
@@ -242,7 +255,7 @@ def open_laboratory(context: Context) -> Iterator[Laboratory]:
             put(context.err, f"{line}\n")
 
         fleets = Fleets(host, dict(context.environ), folder, stack, tell)
-        yield Laboratory(context, host, folder, fleets)
+        yield Laboratory(context, host, folder, fleets, logs=logs)
 
 
 def _template(program: str, version: int | None = None) -> str:

@@ -132,21 +132,19 @@ def _journal(folder: str | None) -> Iterator[Note]:
     if folder is None:
         yield lambda _: None
         return
-    from verifier.cli.finish import writing
-    from verifier.simulate.journal import render_entry
+    from verifier.cli.journals import growing
+    from verifier.simulate.journal import render_entry, render_log
 
-    with writing(folder):
-        file = (Path(folder) / "journal.jsonl").open("w", encoding="utf-8")
+    with (
+        growing(Path(folder) / "journal.jsonl", render_entry) as enter,
+        growing(Path(folder) / "log.jsonl", render_log) as write,
+    ):
 
-    def note(outcome: Outcome) -> None:
-        with writing(folder):
-            file.write(render_entry(outcome))
+        def note(outcome: Outcome) -> None:
+            enter(outcome)
+            write(outcome)
 
-    try:
         yield note
-    finally:
-        with writing(folder):
-            file.close()
 
 
 @contextmanager

@@ -88,6 +88,12 @@ def machine_of(snapshot: Snapshot) -> str:
     return snapshot.host if is_added(snapshot) else snapshot.id.rpartition("@")[0]
 
 
+def begun_at(snapshot: Snapshot) -> datetime:
+    """Return when a planned snapshot's turn begins; its own date is its host's affair."""
+    _, at, turn = snapshot.id.rpartition("@")
+    return datetime.fromisoformat(turn) if at else snapshot.taken_at
+
+
 def forgetting_at(steps: Iterable[Step], now: datetime) -> tuple[Step, ...]:
     """Return the steps as a program sees them whose clock says `now` in all of them."""
     return tuple(FaultedStep(s.at, s.due, s.missed, s.ran, now) for s in steps)

@@ -1,7 +1,7 @@
-"""The journal of a timeline: for every day, every snapshot that exists and why.
+"""The journal of a timeline: for every day, every snapshot that exists and why; and its log.
 
 One JSON object a line and step, so that `grep 2024-06-03` answers what could have been restored
-on that day.
+on that day. The log has one a line that was printed, as ClickHouse takes it (`JSONEachRow`).
 """
 
 from __future__ import annotations
@@ -31,3 +31,17 @@ def render_entry(outcome: Outcome) -> str:
         ],
     }
     return json.dumps(entry) + "\n"
+
+
+def render_log(outcome: Outcome) -> str:
+    """Return what a step's scripts printed: lines with the columns of `yamon.logs`."""
+    rows = (
+        {
+            "when": int(line.at.timestamp()),
+            "host": line.host,
+            "service": line.service,
+            "data": line.data,
+        }
+        for line in outcome.log
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows)

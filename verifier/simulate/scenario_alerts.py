@@ -15,7 +15,7 @@ from verifier.monitor.alerts.advance import Terms, advance
 from verifier.monitor.alerts.rule import Dues, Rule
 from verifier.monitor.alerts.transition import News, Transition
 from verifier.monitor.alerts.watch import Level, begin_watch
-from verifier.simulate.faults import is_added
+from verifier.simulate.faults import begun_at, is_added
 from verifier.simulate.timeline import Record
 
 
@@ -57,8 +57,8 @@ def backups_of(record: Record, host: str) -> Iterator[tuple[Snapshot, News]]:
     """Yield the snapshots of a host that a step's backups made, and when they were known."""
     for snapshot in record.created:
         if snapshot.host == host and not is_added(snapshot):
-            begun_at = _begun_at(snapshot)
-            yield snapshot, News(begun_at, begun_at + record.step.takes(snapshot), succeeded=True)
+            at = begun_at(snapshot)
+            yield snapshot, News(at, at + record.step.takes(snapshot), succeeded=True)
 
 
 def _news(record: Record, host: str) -> Iterator[News]:
@@ -66,12 +66,6 @@ def _news(record: Record, host: str) -> Iterator[News]:
     if not backups and record.step.ran:
         yield News(record.step.at, record.step.at, succeeded=False)
     yield from backups
-
-
-def _begun_at(snapshot: Snapshot) -> datetime:
-    # A planned snapshot is named by its turn; the date that it carries is its host's affair.
-    _, at, turn = snapshot.id.rpartition("@")
-    return datetime.fromisoformat(turn) if at else snapshot.taken_at
 
 
 def _alerts(told: Sequence[Transition]) -> Iterator[Alert]:

@@ -31,7 +31,7 @@ from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
 from verifier.simulate.segments import RealWorld, Segment
-from verifier.simulate.simulation import Result, Simulation, run_whole
+from verifier.simulate.simulation import Note, Result, Simulation, ignore, run_whole
 from verifier.simulate.timeline import Step
 from verifier.simulate.worlds.cycle import CycleWorld, Programs, Template
 from verifier.simulate.worlds.model import ModelWorld
@@ -48,6 +48,7 @@ class CycleRun:
         releases: release -> its program, by its full path, of all that a machine ever has.
         beside: runs a server.
         own: the user's files, by the names of the generated ones that they replace.
+        note: takes note of every step.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class CycleRun:
     releases: Mapping[str, str]
     beside: Beside
     own: Mapping[str, bytes] = field(default_factory=dict)
+    note: Note = ignore
 
     def run(self, scenario: Scenario, simulation: Simulation, host: Host) -> Seen:
         """Run a scenario from its first cycle to the audit after its last.
@@ -122,7 +124,7 @@ class CycleRun:
             with closing(Surroundings(place, scenario, disk, model)) as around:
                 yield FaultyCycle(world, place, around, moments, spells, faults)
 
-        return run_whole(simulation, open_world)
+        return run_whole(simulation, open_world, self.note)
 
 
 def _put_back(finding: Finding) -> Finding:

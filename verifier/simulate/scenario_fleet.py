@@ -25,7 +25,7 @@ from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
 from verifier.simulate.segments import RealWorld, Segment
-from verifier.simulate.simulation import Result, Simulation, run_whole
+from verifier.simulate.simulation import Note, Result, Simulation, ignore, run_whole
 from verifier.simulate.worlds.cycle import Template
 from verifier.simulate.worlds.fleet import Setting, user_id
 from verifier.simulate.worlds.fleet_open import open_fleet_world
@@ -40,6 +40,7 @@ class FleetRun:
         folder: does not exist yet; its name tells the fleet from others of the run.
         release: of restic, which every machine gets.
         releases: release -> its program, of all that a machine ever has.
+        note: takes note of every step.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class FleetRun:
     template: Template
     release: str
     releases: Mapping[str, str]
+    note: Note = ignore
 
     def run(self, scenario: Scenario, simulation: Simulation) -> Seen:
         """Run a scenario from its first cycle to the audit after its last.
@@ -97,7 +99,7 @@ class FleetRun:
                 )
                 yield FaultyFleet(world, site, scenario.faults)
 
-        return run_whole(simulation, open_world)
+        return run_whole(simulation, open_world, self.note)
 
     def _setting(self, scenario: Scenario, config: Config, segment: Segment) -> Setting:
         dataset = RewrittenDataset(config.simulate.seed, scenario.faults.files_rewritten)

@@ -85,7 +85,11 @@ def run_real(
     return replace(_follow(simulation, outcomes, lambda _: None, note), seams=seams)
 
 
-def run_whole(simulation: Simulation, open_world: Open) -> Result:
+def ignore(_: Outcome) -> None:
+    """Take no note of a step; a `Note`."""
+
+
+def run_whole(simulation: Simulation, open_world: Open, note: Note = ignore) -> Result:
     """Follow a short timeline in one real world, from its first step to its last.
 
     Whoever opened the world ends its commands.
@@ -96,7 +100,7 @@ def run_whole(simulation: Simulation, open_world: Open) -> Result:
         segments=1,
         workers=1,
         advance=lambda _: None,
-        note=lambda _: None,
+        note=note,
         end=lambda: None,
     )
 

@@ -17,6 +17,7 @@ from typing import Protocol
 from verifier.core.decision import GroupDecision, GroupKey
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
+from verifier.monitor.telemetry import LogLine
 from verifier.retention.checks import Promises
 from verifier.retention.decide import group_key
 
@@ -186,6 +187,7 @@ class Outcome:
         findings: what went wrong in the step itself, and where the world disagreed with the model.
         compared: decisions compared with the model's, and how many agreed.
         sound: whether the repository proved sound, where it was read after this step.
+        log: what the coordinator's script printed, in simulated time, where it really ran.
     """
 
     step: Step
@@ -197,6 +199,7 @@ class Outcome:
     compared: int = 0
     agreed: int = 0
     sound: bool | None = None
+    log: tuple[LogLine, ...] = ()
 
 
 class World(Protocol):

@@ -7,18 +7,15 @@ time, with the one that systemd adds when the unit ends; then the dashboard's qu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from verifier.core.errors import CannotVerify
 from verifier.core.finding import Finding
 from verifier.core.host import Command, Completed, Host
 from verifier.fleet.description import Installed, Machine
+from verifier.simulate.worlds.said import FAILED, FINISHED, SYSTEMD, said
 
 TABLE = "yamon.logs"
-FINISHED, FAILED = "Finished run backups.", "Failed to start run backups."
-"""What systemd logs when the unit ends, by its description."""
-
 LAST_FINISHED = (
     "SELECT toUnixTimestamp(when) as when FROM yamon.logs WHERE service='systemd' "
     "AND data='Finished run backups.' ORDER BY when DESC LIMIT 1"
@@ -123,8 +120,8 @@ class Logs:
         return datetime.fromtimestamp(int(said), UTC) if said else None
 
     def _rows(self, at: datetime, done: Completed) -> bytes:
-        lines = [(self._service, line) for line in _lines(done)]
-        lines.append(("systemd", FAILED if done.status else FINISHED))
+        lines = [(self._service, line) for line in said(done)]
+        lines.append((SYSTEMD, FAILED if done.status else FINISHED))
         when, host = int(at.timestamp()), self._coordinator.name
         rows = ({"when": when, "host": host, "service": s, "data": line} for s, line in lines)
         return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
@@ -136,11 +133,6 @@ class Logs:
             message = f"the log server does not answer: {done.last_lines(2)}"
             raise CannotVerify(TABLE, message, "see what it needs: memory, disk")
         return done.stdout.decode().strip()
-
-
-def _lines(done: Completed) -> Iterator[str]:
-    for said in (done.stdout, done.stderr):
-        yield from said.decode(errors="replace").splitlines()
 
 
 def _shown(seconds: str) -> str:

@@ -18,6 +18,7 @@ from verifier.reader.digest import Digests
 from verifier.reader.repository import Repository, open_repository
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
+from verifier.simulate.worlds.said import lines_of
 from verifier.simulate.worlds.soundness import Soundness, verify_all
 from verifier.simulate.worlds.stages import Ran
 from verifier.simulate.worlds.stock import Stock
@@ -118,6 +119,7 @@ class Reckoning:
             compared=len(groups) if forgot else len(disagreements),
             agreed=len(groups) - len(disagreements) if forgot else 0,
             sound=None if unsound is None else not unsound,
+            log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
         )
 
     def _is_check_due(self, step: Step) -> bool:
