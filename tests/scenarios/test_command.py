@@ -232,7 +232,7 @@ def test_results_are_written_for_junit(folder: Path) -> None:
 
 
 def test_scenario_in_which_no_script_runs_leaves_no_log(folder: Path) -> None:
-    ended = run("scenario", "run", "--logs", "logs/of/it", cwd=folder)
+    ended = run("scenario", "run", "healthy", "--logs", "logs/of/it", cwd=folder)
 
     assert 0 == ended.returncode
     assert [] == list((folder / "logs" / "of" / "it").iterdir())
@@ -241,7 +241,7 @@ def test_scenario_in_which_no_script_runs_leaves_no_log(folder: Path) -> None:
 def test_folder_of_logs_that_cannot_be_made_ends_it_before_anything_runs(folder: Path) -> None:
     (folder / "file").touch()
 
-    ended = run("scenario", "run", "--logs", "file/logs", cwd=folder)
+    ended = run("scenario", "run", "healthy", "--logs", "file/logs", cwd=folder)
 
     assert 64 == ended.returncode
     assert b"with --logs" in ended.stderr
