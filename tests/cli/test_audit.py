@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_healthy_repository_is_passed_by_its_configuration(repository: Path) -> 
 
     assert (0, []) == (done.returncode, found["findings"])
     assert [("web1", True)] == [(h["host"], h["expected"]) for h in found["audit"]["hosts"]]
+    assert re.fullmatch(r"[0-9a-f]{64}", found["inputs"]["repository_id"])
 
 
 @pytest.mark.skipif(SYSTEMS_OWN.exists(), reason="this machine has a configuration of its own")

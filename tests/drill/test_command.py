@@ -94,6 +94,7 @@ def test_a_healthy_host_is_ok(lab: Lab, run: Run) -> None:
     }
     assert [2] == [one["files"] for one in report["drill"]["rehearsals"]]
     assert [HOST] == [one["host"] for one in report["audit"]["hosts"]]
+    assert 64 == len(report["inputs"]["repository_id"])
 
 
 def test_a_file_that_no_backup_holds_is_critical(lab: Lab, run: Run) -> None:

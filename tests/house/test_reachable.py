@@ -13,7 +13,11 @@ from verifier.cli.main import COMMANDS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PLUGINS = PROJECT["entry-points"]["pytest11"].values()
-ROOTS = {"verifier.__main__", *(f"verifier.cli.{command}" for command in COMMANDS), *PLUGINS}
+ROOTS = {
+    "verifier.__main__",
+    *(f"verifier.cli.{command.replace(' ', '_')}" for command in COMMANDS),
+    *PLUGINS,
+}
 
 
 def _mentioned(path: Path) -> Iterator[str]:

@@ -41,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> Report:
     """Audit, and conclude."""
     from verifier.cli.audit_sources import audit_source
+    from verifier.cli.drilling import repository_id
 
     started_at = context.clock.now()
     now = _now(options.now) if options.now else started_at
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         tool=versions(),
         inputs={
             "source": source.name,
+            "repository_id": repository_id(source.repository) if source.repository else None,
             "config_sha256": source.config.digest() if source.config else None,
             "policy": str(forgetting.policy),
             "group_by": ",".join(forgetting.group_by),

@@ -28,11 +28,12 @@ COMMANDS = {
     "audit": "hold a repository's snapshots against its policy, and look for what is unusual",
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
+    "report verify": "hold signed reports against a public key, and against each other",
     "render": "print the units and scripts that production installs",
     "clock": "run any command under a clock of your own",
     "toolchain": "provide further restic releases side by side",
 }
-"""Command -> what it does, in a line; each is a module of this room."""
+"""Command -> what it does, in a line; each is a module of this room, of two words with a `_`."""
 
 EXIT_CODES = """\
 exit codes:
@@ -64,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What stands behind a `--` is a command's own.
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     options = argparse.Namespace(json="--json" in ours, report=None)
-    name = arguments[0] if arguments and arguments[0] in COMMANDS else "restic-verify"
+    name = _command(arguments)
+    kind = name.partition(" ")[0]
     with _signals(last=argv is None) as ignore_them:
         try:
             if arguments[:1] in (["-h"], ["--help"]):
@@ -77,16 +79,23 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise _no_command(arguments)
             from verifier.cli.finish import run_command
 
-            module = importlib.import_module(f"verifier.cli.{name}")
+            module = importlib.import_module(f"verifier.cli.{name.replace(' ', '_')}")
             parser = _parser(name)
             module.add_options(parser)
-            _refuse_empty(parser.parse_args(arguments[1:], namespace=options))
-            return run_command(name, module.run, options, dict(os.environ))
+            given = arguments[len(name.split()) :]
+            _refuse_empty(parser.parse_args(given, namespace=options))
+            return run_command(kind, module.run, options, dict(os.environ))
         except BaseException as error:  # noqa: BLE001 - the one place where every failure ends
             ignore_them()
             from verifier.cli.finish import finish_error
 
-            return finish_error(name, error, options, dict(os.environ))
+            return finish_error(kind, error, options, dict(os.environ))
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the command that is meant, of two words or one; this program's name where none is."""
+    names = (" ".join(arguments[:words]) for words in (2, 1))
+    return next((name for name in names if name in COMMANDS), "restic-verify")
 
 
 def _overview() -> str:

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         find_config,
         open_primary,
         over,
+        repository_id,
         sections,
         source,
         target,
@@ -94,7 +95,12 @@ def run(options: argparse.Namespace, context: Context) -> Report:
             started_at=started_at,
             finished_at=finished_at,
             tool=versions(restic=release),
-            inputs={**inputs, "seed": written.seed, "run": written.number},
+            inputs={
+                **inputs,
+                "repository_id": repository_id(repository),
+                "seed": written.seed,
+                "run": written.number,
+            },
             measurements={**drilled.measurements, "wall_s": wall_s},
             sections=sections(drilled),
         )

@@ -110,6 +110,14 @@ KINDS: Mapping[str, Kind] = {
     # A scenario, held against what it expects.
     "unexpected": Kind(_CRIT, "a scenario showed something that it does not expect"),
     "unmet": Kind(_CRIT, "a scenario did not show something that it expects"),
+    # Signed reports.
+    "evidence-broken": Kind(
+        _CRIT, "a signed report is missing, altered, out of its order, or signed by someone else"
+    ),
+    "unanchored": Kind(
+        _WARN, "nothing outside the folder says which signed report is the last one"
+    ),
+    "not-signed": Kind(_WARN, "a report could not be signed, so nothing will prove it later"),
     # Everything that could not be looked at.
     "could-not-verify": Kind(_UNKNOWN, "something stopped the verifier from looking"),
     "interrupted": Kind(_UNKNOWN, "the run was stopped by a signal before it was done"),

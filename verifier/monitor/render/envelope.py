@@ -11,6 +11,8 @@ from typing import Literal, NotRequired
 # pydantic reads a TypedDict of `typing` only from Python 3.12 on.
 from typing_extensions import TypedDict
 
+from verifier.monitor.render.envelope_evidence import Evidence, Signed
+
 VerdictName = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
 
@@ -453,4 +455,6 @@ class Envelope(TypedDict):
     toolchain: NotRequired[Releases]
     files: NotRequired[list[RenderedFile]]
     scenarios: NotRequired[list[ScenarioRecord]]
+    signed: NotRequired[Signed]
+    evidence: NotRequired[Evidence]
     error: NotRequired[ErrorRecord]

@@ -16,6 +16,7 @@ from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
 from verifier.monitor.render.environment import environment
+from verifier.monitor.render.evidence import evidence_tables
 from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.lives import held_by
 from verifier.monitor.render.scenarios import scenario_tables
@@ -72,6 +73,8 @@ def _tables(report: Envelope) -> Iterator[Table]:
         yield from audit_tables(report["audit"])
     if "ledger" in report:
         yield from ledger_tables(report["ledger"])
+    if "evidence" in report:
+        yield from evidence_tables(report["evidence"])
     yield from scenario_tables(report.get("scenarios", []))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from verifier.core.finding import KINDS, Verdict
 from verifier.monitor.render.audit import audit_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
+from verifier.monitor.render.evidence import evidence_headline
 from verifier.monitor.render.ledger import ledger_headline
 from verifier.monitor.render.scenarios import scenario_headline
 from verifier.monitor.render.wording import count, number
@@ -97,19 +99,9 @@ def headline(envelope: Envelope) -> str:
     """Return what the command did, in its own figures."""
     if "error" in envelope:
         return envelope["error"]["message"]
-    if "timeline" in envelope:
-        return _timeline_headline(envelope["timeline"])
-    if "plan" in envelope:
-        return _plan_headline(envelope["plan"])
-    if "drill" in envelope:
-        return drill_headline(envelope["drill"])
-    if "audit" in envelope:
-        return audit_headline(envelope["audit"])
-    if "ledger" in envelope:
-        return ledger_headline(envelope["ledger"])
-    if envelope.get("scenarios"):
-        return scenario_headline(envelope["scenarios"])
-    return coverage_sentence(envelope)
+    sections = cast(Mapping[str, Any], envelope)
+    told = (tell(sections[name]) for name, tell in _HEADLINES.items() if sections.get(name))
+    return next(told, None) or coverage_sentence(envelope)
 
 
 def coverage_sentence(envelope: Envelope) -> str:
@@ -151,3 +143,15 @@ def _plan_headline(plan: Plan) -> str:
     if plan.get("refused"):
         return f"forget refuses and removes none of {held}, {by}"
     return f"keeps {number(keep)} and removes {number(remove)} of {held}, {by}"
+
+
+_HEADLINES: Mapping[str, Callable[[Any], str]] = {
+    "timeline": _timeline_headline,
+    "plan": _plan_headline,
+    "drill": drill_headline,
+    "audit": audit_headline,
+    "ledger": ledger_headline,
+    "evidence": evidence_headline,
+    "scenarios": scenario_headline,
+}
+"""Section -> what its command did; the first that a report has is told."""

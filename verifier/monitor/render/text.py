@@ -18,6 +18,7 @@ from verifier.monitor.render.envelope import (
     RenderedFile,
     Timeline,
 )
+from verifier.monitor.render.evidence import evidence_tables
 from verifier.monitor.render.ledger import LIMIT, ledger_tables
 from verifier.monitor.render.scenarios import scenario_files, scenario_tables
 from verifier.monitor.render.summary import (
@@ -74,6 +75,8 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
         lines += _tables(audit_tables(report["audit"]))
     if "ledger" in report:
         lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
+    if "evidence" in report:
+        lines += _tables(evidence_tables(report["evidence"]))
     lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])

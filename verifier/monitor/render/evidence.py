@@ -1,0 +1,48 @@
+"""Signed reports in a sentence and a table, the same for a terminal and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.monitor.render.drill import Row, Table
+from verifier.monitor.render.envelope_evidence import Evidence, EvidenceReport
+from verifier.monitor.render.wording import moment, number, printable
+
+_NAMES: Row = ("number", "report", "verdict", "finished", "holds", "SHA-256")
+
+
+def evidence_headline(evidence: Evidence) -> str:
+    """Return how many signed reports hold, and how far something outside vouches for them."""
+    reports = evidence["reports"]
+    holding = sum(one["holds"] for one in reports)
+    said = f"{number(holding)} of {number(len(reports))} signed reports hold"
+    if not evidence["whole"]:
+        return f"{said}, each by itself: their chain was not looked at"
+    if evidence["anchored"] is not None:
+        return f"{said}; vouched for from outside up to number {evidence['anchored']}"
+    return said
+
+
+def evidence_tables(evidence: Evidence) -> Iterator[Table]:
+    """Yield the signed reports, newest first."""
+    rows = tuple(map(_row, reversed(evidence["reports"])))
+    if rows:
+        yield Table("Signed reports", (_NAMES, *rows), frozenset({0}))
+
+
+def _row(one: EvidenceReport) -> Row:
+    return (
+        number(one["number"]) if one["number"] else "",
+        printable(one["kind"]),
+        printable(one["verdict"]),
+        printable(_when(one["finished"])),
+        "holds" if one["holds"] else "BROKEN",
+        one["sha256"][:16],
+    )
+
+
+def _when(text: str) -> str:
+    try:
+        return moment(text)
+    except ValueError:
+        return text
