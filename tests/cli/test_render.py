@@ -9,7 +9,7 @@ import pytest
 from tests.cli.console import report, run
 from verifier.cli.render import chosen, write
 from verifier.core.errors import CannotVerify, UsageError
-from verifier.cycle.render import File
+from verifier.cycle.file import File
 
 EXAMPLE = Path(__file__).parents[2] / "fixtures" / "example" / "verify.toml"
 FILES = {

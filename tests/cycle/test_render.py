@@ -13,7 +13,8 @@ import pytest
 from verifier.config.defaults import defaults
 from verifier.config.models import Config
 from verifier.core.errors import UsageError
-from verifier.cycle.render import File, render
+from verifier.cycle.file import File
+from verifier.cycle.render import render
 
 HOSTILE = (
     "plain",
@@ -343,56 +344,6 @@ def test_a_host_without_password_says_so(machine: Machine) -> None:
     assert 3 == done.returncode
     assert "AcceptEnv RESTIC_PASSWORD" in done.stderr
     assert [] == machine.calls()
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-@pytest.mark.parametrize(
-    ("unit", "program"),
-    [
-        ("run-backups", "/usr/local/bin/run-backups"),
-        ("restic-verify-monthly", "/usr/local/bin/restic-verify"),
-    ],
-)
-def test_the_units_are_valid(tmp_path: Path, unit: str, program: str) -> None:
-    """`systemd-analyze verify` exits 0 on unknown keys, so its standard error is what counts."""
-    install(render(defaults()), tmp_path)
-    units = tmp_path / "coordinator/etc/systemd/system"
-    service = units / f"{unit}.service"
-    service.write_text(service.read_text().replace(program, "/bin/true"))
-
-    def complaints() -> list[str]:
-        done = subprocess.run(
-            ["systemd-analyze", "verify", str(units / f"{unit}.timer")],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={"SYSTEMD_UNIT_PATH": f"{units}:", "PATH": os.environ["PATH"]},
-        )
-        return [line for line in done.stderr.splitlines() if unit in line]
-
-    assert [] == complaints()
-    service.write_text(service.read_text().replace("Nice=", "Nicer="))
-    assert complaints()
-
-
-def test_the_drill_is_given_one_right_and_sees_the_whole_machine(tmp_path: Path) -> None:
-    service = render(defaults())["coordinator/etc/systemd/system/restic-verify-monthly.service"]
-    keys = dict(line.split("=", 1) for line in service.text.splitlines() if "=" in line)
-
-    assert "CAP_DAC_READ_SEARCH" == keys["AmbientCapabilities"] == keys["CapabilityBoundingSet"]
-    assert not {"PrivateTmp", "ProtectHome", "PrivateMounts", "RootDirectory"} & keys.keys()
-
-
-@pytest.mark.parametrize(
-    ("ledger", "made"),
-    [("/var/lib/restic-verify/ledger.sqlite", True), ("/srv/drill/ledger.sqlite", False)],
-)
-def test_the_ledgers_own_folder_is_made_for_the_drills_user(ledger: str, made: bool) -> None:
-    """Nobody but root may make one in /var/lib, and the drill is not root."""
-    files = render(changed(monthly={"ledger": ledger}))
-    service = files["coordinator/etc/systemd/system/restic-verify-monthly.service"].text
-
-    assert made is ("StateDirectory=restic-verify\nStateDirectoryMode=0700\n" in service)
 
 
 PERMIT = "hosts/web1/usr/local/sbin/permit-probe"

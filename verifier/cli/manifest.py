@@ -23,7 +23,7 @@ from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
     from verifier.config.models import Config
-    from verifier.cycle.render import File
+    from verifier.cycle.file import File
     from verifier.drill.manifest_script import Manifest
 
 _UNREAD = "could not be read, so the manifest does not have its content"
@@ -83,7 +83,7 @@ def programs(config: Config) -> dict[str, File]:
     Raises:
         UsageError: an exclude pattern that restic would refuse too.
     """
-    from verifier.cycle.render import SCRIPT, File
+    from verifier.cycle.file import SCRIPT, File
     from verifier.drill.manifest_program import PROGRAM, host_program
 
     texts = {host.name: host_program(host) for host in config.hosts}

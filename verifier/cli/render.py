@@ -16,7 +16,7 @@ from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
-    from verifier.cycle.render import File
+    from verifier.cycle.file import File
 
 ALL = "all"
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from verifier.config.install import is_mountable
 from verifier.config.locate import Location
 from verifier.config.models import Config, keys_of, table_at
 from verifier.config.problems import (
@@ -107,3 +108,22 @@ def contradictions(config: Config) -> Iterator[Problem]:
             remedy = f"did you mean {near[0]!r}?" if near else "add a [[hosts]] table for it"
             expected = f"one of the hosts {', '.join(names)}"
             yield Problem((*table, "host"), repr(host), expected, remedy)
+    yield from _unmountable(config)
+
+
+def _unmountable(config: Config) -> Iterator[Problem]:
+    """Yield what NFS cannot carry, or a mount unit not name."""
+    if config.nfs is None:
+        return
+    expected, remedy = "a full path that can be mounted", "write one as /mnt/storage/restic"
+    location = config.repository.location
+    if not is_mountable(location):
+        yield Problem(("repository", "location"), repr(location), f"{expected}, for [nfs]", remedy)
+    for index, host in enumerate(config.hosts):
+        if (
+            host.repository
+            and host.repository.startswith("/")
+            and not is_mountable(host.repository)
+        ):
+            where: Location = ("hosts", index, "repository")
+            yield Problem(where, repr(host.repository), f"{expected}, for [nfs]", remedy)

@@ -7,6 +7,7 @@ changed after loading.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, get_args
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from verifier.config.drill import Application, Audit, Canary, Monthly
+from verifier.config.install import Capability, Nfs, Remote, split_remote
 from verifier.config.monitor import Alerts, Dashboard, Evidence, History, Jobs, Sinks
 from verifier.config.own import System
 from verifier.config.patterns import ExcludePatterns
@@ -39,6 +41,8 @@ from verifier.retention.decide import parse_group_by
 
 DAYS_MAX = 36_525
 """A century: a longer simulation is a slip of the finger."""
+
+_ADDRESS = re.compile(r"[\w.:\[][\w.:%\[\]-]*")
 
 LOCAL = "local"
 """The address of a host that is this machine."""
@@ -67,10 +71,15 @@ class Repository(Table):
 
 
 class Coordinator(Table):
-    """The machine that owns the repository and drives every backup."""
+    """The machine that owns the repository and drives every backup.
+
+    Attributes:
+        group: of everything that runs there; the user's name where none is given.
+    """
 
     name: Name
     user: Name = "restic"
+    group: Name | None = None
     key_file: AbsolutePath | None = None
     log_service: Name = "run-backups"
 
@@ -158,10 +167,12 @@ class Offsite(Table):
         location: as `restic -r` would be told it; the drill looks at no copy where none is given
             and `target` is no folder.
         max_lag: how old a snapshot may be before the copy has to have it.
+        remote: what rclone is told of the remote in `target`; nothing where it knows already.
     """
 
     method: Literal["rclone-sync", "restic-copy"]
     target: Text
+    remote: Remote | None = None
     password_file: AbsolutePath | None = None
     location: Text | None = None
     max_lag: Span = timedelta(hours=28)
@@ -176,6 +187,13 @@ class Offsite(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _remote_in_target(self) -> Offsite:
+        if self.remote and not (self.method == "rclone-sync" and split_remote(self.target)[0]):
+            remedy = 'write target = "NAME:PATH" with method = "rclone-sync", or take it out'
+            raise unfit("no `remote` where the target names none", remedy)
+        return self
+
 
 class HostTable(Table):
     """A host that is backed up.
@@ -187,6 +205,7 @@ class HostTable(Table):
         python: the interpreter there.
         become: words before it that give it the right to read every file.
         manifest: where `backup-restic` leaves the hashes of what it is about to back up.
+        capability: how restic gets the right to read every file.
         backup_restic: a file of the user's own in place of the generated script.
     """
 
@@ -202,12 +221,13 @@ class HostTable(Table):
     python: Text = "python3"
     become: Words = ()
     manifest: AbsolutePath | None = None
+    capability: Capability = "file"
     backup_restic: Text | None = None
 
     @field_validator("address")
     @classmethod
     def _no_option(cls, value: str | None) -> str | None:
-        if value is not None and (value.startswith("-") or any(c.isspace() for c in value)):
+        if value is not None and not _ADDRESS.fullmatch(value):
             raise unfit("a host name or address", "ssh would take it for something else")
         return value
 
@@ -252,6 +272,7 @@ class Config(Table):
     retention: Retention
     offsite: Offsite | None = None
     hosts: Annotated[tuple[HostTable, ...], BeforeValidator(tables)]
+    nfs: Nfs | None = None
     monthly: Monthly = Monthly()
     canaries: Annotated[tuple[Canary, ...], BeforeValidator(tables)] = ()
     applications: Annotated[tuple[Application, ...], BeforeValidator(tables)] = ()

@@ -20,7 +20,8 @@ _RESTIC = "/usr/bin/restic"
 
 # As a package does it: another file takes the place of the old one, and rights went with that.
 _UPGRADE = f'cat >"{_RESTIC}.new"; chmod 0755 {_RESTIC}.new; mv {_RESTIC}.new {_RESTIC}'
-_PERMIT = "PATH=/usr/sbin:/usr/bin /usr/local/sbin/permit-restic"
+_PERMIT_RESTIC = "/usr/local/sbin/permit-restic"
+_PERMIT = f"[ ! -e {_PERMIT_RESTIC} ] || PATH=/usr/sbin:/usr/bin {_PERMIT_RESTIC}"
 
 _NEW_KEY = """\
 rm /etc/ssh/ssh_host_ed25519_key
@@ -50,7 +51,7 @@ def upgrade_restic(host: Host, program: str, *, permitted: bool) -> None:
 
 
 def permit_restic(host: Host) -> None:
-    """Run the rendered `permit-restic`: restic may read every file again."""
+    """Run the rendered `permit-restic`, where there is one: restic may read every file again."""
     _run(host, Command(("/bin/sh", "-ec", _PERMIT)), "give restic its capability")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from verifier.config.install import split_remote
 from verifier.config.models import Config, HostTable, Offsite
 from verifier.simulate.worlds.fleet_store import BUCKET
 
@@ -19,7 +20,6 @@ MANIFEST = "restic-manifest/manifest"
 
 # A folder of its own, in memory, would hide what else a machine keeps beside the key.
 _MOUNTABLE = re.compile(r"/(mnt|media|run)/[^/]+/.+")
-_REMOTE = re.compile(r"(?P<remote>[A-Za-z0-9_][\w.+@ -]*):(?P<path>.*)")
 _ALIAS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -47,8 +47,7 @@ def settle(config: Config) -> Config:
 
 def remote_of(offsite: Offsite) -> tuple[str, str]:
     """Return the name of rclone's remote and the path in it; no name where it is a folder."""
-    found = _REMOTE.fullmatch(offsite.target)
-    return (found["remote"], found["path"]) if found else ("", "")
+    return split_remote(offsite.target)
 
 
 def copy_folder(config: Config, offsite: Path) -> Path | None:
@@ -95,5 +94,5 @@ def _folder(location: str, otherwise: str) -> str:
 
 
 def _target(offsite: Offsite) -> str:
-    named = offsite.method == "rclone-sync" and _REMOTE.fullmatch(offsite.target)
+    named = offsite.method == "rclone-sync" and split_remote(offsite.target)[0]
     return offsite.target if named or offsite.target.startswith("/") else OFFSITE

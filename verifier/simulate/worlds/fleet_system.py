@@ -33,6 +33,9 @@ CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 SSH_SETTINGS = "KexAlgorithms curve25519-sha256\nGSSAPIAuthentication no\n"
 """Half of a connection's cost is the exchange of keys that quantum computers cannot break."""
 
+PERMIT = "/usr/local/sbin/permit-restic"
+"""Not where the right comes from who starts restic."""
+
 HOST_CAPABILITIES, CLOCK_CAPABILITIES = ("DAC_READ_SEARCH",), ("SYS_PTRACE",)
 
 _RESTIC = f"""\
@@ -152,7 +155,7 @@ def host_machine(
             *_boot(config, host.user, grounds.uid),
             *((shlex.join(manifest_folder(host)),) if host.manifest else ()),
             # The program that is meant, not the script that dates its backups.
-            "PATH=/usr/sbin:/usr/bin /usr/local/sbin/permit-restic",
+            f"[ ! -e {PERMIT} ] || PATH=/usr/sbin:/usr/bin {PERMIT}",
         ),
     )
 

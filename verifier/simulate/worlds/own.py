@@ -26,6 +26,7 @@ from verifier.simulate.worlds.fleet_settle import settle
 from verifier.simulate.worlds.machines import PATH, Machines, check_includes
 from verifier.simulate.worlds.model import ModelWorld
 from verifier.simulate.worlds.reckoning import Reckoning, Stores
+from verifier.simulate.worlds.relocate import without_rights
 from verifier.simulate.worlds.timing import ControlledClock
 from verifier.simulate.worlds.unspoken import heard
 
@@ -65,7 +66,7 @@ class OwnWorld:
         assert made_of.programs.controlled, "a script of the user's own cannot be told the time"
         self._folder = folder
         self._made_of = made_of
-        self._config = settle(made_of.config)
+        self._config = without_rights(settle(made_of.config))
         check_includes(self._config, folder)
         self._clock = ControlledClock()
         copy = folder / "offsite" if self._config.offsite else None

@@ -33,10 +33,16 @@ def relocate(config: Config, folder: Path, store: str = "") -> Config:
             "coordinator": config.coordinator.model_copy(
                 update={"key_file": str(folder / "keys" / "password")}
             ),
-            "hosts": tuple(_relocated(host, repository) for host in config.hosts),
+            "hosts": tuple(_relocated(host, repository) for host in without_rights(config).hosts),
             "offsite": offsite,
         }
     )
+
+
+def without_rights(config: Config) -> Config:
+    """Return the configuration for machines on which nobody is root, who could give a right."""
+    hosts = (host.model_copy(update={"capability": "file"}) for host in config.hosts)
+    return config.model_copy(update={"hosts": tuple(hosts)})
 
 
 def relocate_paths(paths: Iterable[str]) -> tuple[str, ...]:
