@@ -161,4 +161,12 @@ class Interrupted(VerifyError):
 
 
 class DeliveryFailed(VerifyError):
-    """A sink did not take a report; the report is kept and sent later."""
+    """A sink did not take what it was sent; that is kept and sent later.
+
+    Args:
+        arrived: how many of several, from the first on, did arrive.
+    """
+
+    def __init__(self, subject: str, message: str, remedy: str, *, arrived: int = 0) -> None:
+        super().__init__(subject, message, remedy)
+        self.arrived = arrived

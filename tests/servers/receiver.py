@@ -1,0 +1,195 @@
+"""A small HTTP server on loopback that keeps what it was sent, and can be told to misbehave.
+
+`from tests.servers.receiver import receiver` gives the fixture. A `gate` is the same before a real
+server: what it lets through is answered by that, so that a real server can refuse, hang or die.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+
+Mood = Literal["accept", "refuse", "hang", "trickle", "cut-before", "cut-after", "redirect"]
+"""What it does with a request.
+
+`cut-before` closes the connection in the middle of the request, before anything is done with it;
+`cut-after` does all of it and closes in place of the answer: only the receiver knows that it
+arrived. `trickle` sends a byte of the answer's head from time to time, and never an end.
+"""
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request that was acted upon; names of headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered."""
+
+    status: int = 200
+    body: bytes = b"ok\n"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Receiver:
+    """Where it listens, what it was sent, and how it behaves.
+
+    Attributes:
+        received: what arrived, in order; what it refused or cut off before is not among it.
+        mood: how it meets requests from now on.
+        plan: moods of the next requests, one each, before `mood` counts again.
+        refusal: what it answers when it refuses.
+        answer: what it answers when it accepts.
+    """
+
+    def __init__(self, answer: Callable[[Received], Answer]) -> None:
+        self.received: list[Received] = []
+        self.mood: Mood = "accept"
+        self.plan: list[Mood] = []
+        self.refusal = Answer(503, b"not now\n")
+        self.answer = answer
+        self.let_go = threading.Event()
+        """Ends what hangs."""
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Its address, without a last slash."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop, and let go of those who wait."""
+        self.let_go.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def next_mood(self) -> Mood:
+        """Return how the next request is met."""
+        with self._lock:
+            return self.plan.pop(0) if self.plan else self.mood
+
+    def take(self, received: Received) -> Answer:
+        """Act upon a request."""
+        with self._lock:
+            answer = self.answer(received)
+            if answer.status < 300:
+                self.received.append(received)
+            return answer
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            with suppress(ConnectionError):
+                self._meet(receiver.next_mood())
+
+        do_POST = do_PUT = do_HEAD = do_DELETE = do_GET  # noqa: N815
+
+        def _meet(self, mood: Mood) -> None:
+            if mood == "cut-before":
+                # Some of the body has arrived by now, or all of it: nobody looks.
+                self._cut()
+                return
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            received = Received(self.command, self.path, headers, body)
+            if mood == "hang":
+                receiver.let_go.wait()
+                self._cut()
+            elif mood == "trickle":
+                self._trickle()
+            elif mood == "refuse":
+                self._say(receiver.refusal)
+            elif mood == "redirect":
+                self._say(Answer(302, b"", (("Location", "http://127.0.0.1:1/elsewhere"),)))
+            else:
+                answer = receiver.take(received)
+                self._cut() if mood == "cut-after" else self._say(answer)
+
+        def _say(self, answer: Answer) -> None:
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
+
+        def _trickle(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not receiver.let_go.wait(0.05):
+                self.wfile.write(b"z")
+                self.wfile.flush()
+            self._cut()
+
+        def _cut(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    return Handler
+
+
+def _accepted(_: Received) -> Answer:
+    return Answer()
+
+
+@contextmanager
+def run_receiver(answer: Callable[[Received], Answer] = _accepted) -> Iterator[Receiver]:
+    """Run one in the block."""
+    receiver = Receiver(answer)
+    try:
+        yield receiver
+    finally:
+        receiver.close()
+
+
+@contextmanager
+def gate(url: str) -> Iterator[Receiver]:
+    """Run one before a real server in the block: what it accepts is that server's to answer."""
+    address = urlsplit(url)
+
+    def passed_on(request: Received) -> Answer:
+        assert address.hostname is not None
+        line = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+        try:
+            line.request(request.method, request.path, request.body, dict(request.headers))
+            said = line.getresponse()
+            return Answer(said.status, said.read())
+        finally:
+            line.close()
+
+    with run_receiver(passed_on) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Run one that accepts everything, until it is told otherwise."""
+    with run_receiver() as one:
+        yield one

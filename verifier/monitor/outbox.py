@@ -1,0 +1,338 @@
+"""Sends deliveries to every sink at once, and keeps what a sink does not take.
+
+Everything is on disk before the first attempt, and goes from there only once it has arrived: a
+process that is killed at any moment loses nothing. A sink's queue is sent in order by one process
+at a time. What cannot be delivered is told as a finding, which changes no verdict.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
+
+from verifier.core.errors import DeliveryFailed
+from verifier.core.finding import Finding
+from verifier.monitor.delivery import Delivery, Sink
+from verifier.monitor.spool import LIMIT_BYTES, Parcel, Queue
+
+KIND = "not-delivered"
+
+_STATE = "metrics"
+"""The one kind of which the newest is worth all before it."""
+
+_LOCK_WAIT_S = 0.05
+_BACK_OFF_S = 0.5
+_GRACE_S = 0.2
+_LATER = "it is sent with what comes next"
+_FAULT = "this is a fault of restic-verify: report it"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long it is tried.
+
+    Attributes:
+        attempts: in a row, for what is sent together.
+        timeout_s: for one attempt; a sink keeps to it by itself.
+        keep: how long a delivery waits before it is given up.
+        limit_bytes: how much may wait for one sink.
+    """
+
+    attempts: int = 3
+    timeout_s: float = 10.0
+    keep: timedelta = timedelta(days=30)
+    limit_bytes: int = LIMIT_BYTES
+
+    @property
+    def limit_s(self) -> float:
+        """How long a command waits for its sinks at most, all of them together."""
+        return self.attempts * self.timeout_s
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """How time passes; a test has its own.
+
+    Attributes:
+        ticks: seconds since some moment, never going back.
+        sleep: waits so many seconds.
+    """
+
+    ticks: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(slots=True)
+class _Errand:
+    """One sink's deliveries in one go, and what becomes of them.
+
+    Attributes:
+        end: when there is no more time for it, in ticks.
+        loose: what is not on disk.
+        fresh: files that nobody else can have sent from.
+        error: why the sink did not take something.
+        unkept: why something could not be kept on disk.
+        torn, given_up: how many parcels.
+    """
+
+    sink: Sink
+    queue: Queue
+    now: datetime
+    end: float
+    loose: list[Parcel]
+    fresh: set[Path | None] = field(default_factory=lambda: {None})
+    error: DeliveryFailed | None = None
+    unkept: DeliveryFailed | None = None
+    torn: int = 0
+    given_up: int = 0
+
+
+class Outbox:
+    """All sinks, and the spool before each of them.
+
+    Args:
+        spool: a folder, in which each sink has one by its name.
+        now, in every method: from it on a new delivery waits.
+    """
+
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        spool: Path,
+        patience: Patience | None = None,
+        *,
+        passing: Time | None = None,
+    ) -> None:
+        self._sinks = tuple(sinks)
+        self._spool = spool
+        self._patience = patience or Patience()
+        self._time = passing or Time()
+
+    def post(self, deliveries: Sequence[Delivery], now: datetime) -> tuple[Finding, ...]:
+        """Send deliveries, each to the sinks that it is meant for, after what waits for those.
+
+        Returns:
+            Of each sink that has not taken everything, what waits or is given up.
+        """
+        return self._run([e for e in self._errands(deliveries, now) if e.loose])
+
+    def flush(self, now: datetime) -> tuple[Finding, ...]:
+        """Send what waits, to every sink."""
+        return self._run([e for e in self._errands((), now) if e.queue.waits()])
+
+    def keep(self, deliveries: Sequence[Delivery], now: datetime) -> tuple[Finding, ...]:
+        """Put deliveries into the spool without an attempt: whoever sends next sends them."""
+        errands = [e for e in self._errands(deliveries, now) if e.loose]
+        for errand in errands:
+            _put(errand, alone=False)
+        return tuple(filter(None, map(self._told, errands)))
+
+    def _errands(self, deliveries: Sequence[Delivery], now: datetime) -> list[_Errand]:
+        end = self._time.ticks() + self._patience.limit_s
+        return [
+            _Errand(sink, Queue(self._spool / sink.name), now, end, _parcels(sink, deliveries, now))
+            for sink in self._sinks
+        ]
+
+    def _run(self, errands: Sequence[_Errand]) -> tuple[Finding, ...]:
+        # Signals are the main thread's: one that another thread takes is lost to who waits for it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            begun = [
+                threading.Thread(target=self._serve, args=(errand,), daemon=True)
+                for errand in errands
+            ]
+            for thread in begun:
+                thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for errand, thread in zip(errands, begun, strict=True):
+            thread.join(max(errand.end - self._time.ticks(), 0) + _GRACE_S)
+            if thread.is_alive():
+                # It is left to itself. What it sends stays on disk until it has arrived.
+                errand.error = _failed(errand, f"no answer in {self._patience.limit_s:g} s", _LATER)
+        return tuple(filter(None, map(self._told, errands)))
+
+    def _serve(self, errand: _Errand) -> None:
+        try:
+            with self._held(errand) as held:
+                if held:
+                    self._send_waiting(errand)
+                    self._give_up(errand)
+            if errand.error is None:
+                self._send_loose(errand)
+        except DeliveryFailed as error:
+            errand.error = error
+        except Exception as error:  # noqa: BLE001 - whatever a sink does, the command goes on
+            errand.error = _failed(errand, f"{type(error).__name__}: {error}", _FAULT)
+
+    @contextmanager
+    def _held(self, errand: _Errand) -> Iterator[bool]:
+        """Put what is to be sent, and be the one who sends, in the block.
+
+        Gives whether it is: where nothing can be kept on disk, it is sent all the same.
+
+        Raises:
+            DeliveryFailed: another process sends all the time.
+        """
+        with ExitStack() as stack:
+            try:
+                alone = stack.enter_context(errand.queue.hold())
+            except DeliveryFailed as error:
+                errand.unkept = error
+                yield False
+            else:
+                # What is put while another process sends may be tried by that one.
+                _put(errand, alone=alone())
+                while not alone():
+                    if self._time.ticks() >= errand.end:
+                        raise _failed(errand, "another process is sending to it", _LATER)
+                    self._time.sleep(_LOCK_WAIT_S)
+                errand.queue.sweep()
+                yield True
+
+    def _send_waiting(self, errand: _Errand) -> None:
+        while errand.error is None and (paths := errand.queue.waiting()):
+            for path in paths:
+                parcel = errand.queue.read(path)
+                if parcel is None:
+                    errand.torn += 1
+                    continue
+                try:
+                    self._deliver(errand, parcel)
+                except DeliveryFailed as error:
+                    errand.error = error
+                    return
+                errand.queue.remove(parcel)
+
+    def _send_loose(self, errand: _Errand) -> None:
+        while errand.loose:
+            self._deliver(errand, errand.loose[0])
+            del errand.loose[0]
+
+    def _deliver(self, errand: _Errand, parcel: Parcel) -> None:
+        """Send a parcel until it has arrived.
+
+        Raises:
+            DeliveryFailed: it has not, in all attempts.
+        """
+        patience, ticks = self._patience, self._time.ticks
+        if ticks() >= errand.end:
+            raise _failed(errand, "the time is up", _LATER)
+
+        def enough(state: RetryCallState) -> bool:
+            late = ticks() + state.upcoming_sleep >= errand.end
+            return late or state.attempt_number >= patience.attempts
+
+        for attempt in Retrying(
+            retry=retry_if_exception_type(DeliveryFailed),
+            stop=enough,
+            wait=wait_exponential(multiplier=_BACK_OFF_S, max=patience.timeout_s),
+            sleep=self._time.sleep,
+            reraise=True,
+        ):
+            with attempt:
+                again = parcel.path not in errand.fresh or attempt.retry_state.attempt_number > 1
+                try:
+                    errand.sink.deliver(parcel.deliveries, again=again)
+                except DeliveryFailed as error:
+                    if 0 < error.arrived < len(parcel.deliveries):
+                        parcel = errand.queue.shorten(parcel, error.arrived)
+                    raise
+
+    def _give_up(self, errand: _Errand) -> None:
+        """Remove, the oldest first, what has waited for too long or is too much."""
+        sizes = errand.queue.sizes_bytes()
+        waiting_bytes = sum(sizes.values())
+        for path, size_bytes in sizes.items():
+            parcel = errand.queue.read(path)
+            if parcel is None:
+                errand.torn += 1
+            elif (
+                waiting_bytes > self._patience.limit_bytes
+                or errand.now - parcel.put_at > self._patience.keep
+            ):
+                errand.queue.remove(parcel)
+                errand.given_up += 1
+            else:
+                break
+            waiting_bytes -= size_bytes
+
+    def _told(self, errand: _Errand) -> Finding | None:
+        lost = len(errand.loose)
+        if not (errand.error or errand.unkept or errand.torn or errand.given_up):
+            return None
+        waiting = _waiting(errand)
+        counted = {
+            "waiting": (waiting, "wait in the spool"),
+            "given_up": (errand.given_up, f"given up: {self._bounds()}"),
+            "torn": (errand.torn, "in the spool could not be read and were set aside"),
+            "lost": (lost, "neither sent nor kept"),
+        }
+        said = [error.message for error in (errand.error, errand.unkept) if error]
+        said += [f"{number} {what}" for number, what in counted.values() if number]
+        evidence = {name: number for name, (number, _) in counted.items() if number}
+        return Finding(KIND, errand.sink.name, "; ".join(said), evidence)
+
+    def _bounds(self) -> str:
+        keep, limit = self._patience.keep, self._patience.limit_bytes >> 20
+        return f"waiting for more than {keep.days} days, or beyond {limit} MiB"
+
+
+def _parcels(sink: Sink, deliveries: Iterable[Delivery], now: datetime) -> list[Parcel]:
+    """Return what a sink takes, each delivery once, in parcels of what it takes at a time."""
+    theirs = tuple(
+        {delivery.id: delivery for delivery in deliveries if sink.takes(delivery)}.values()
+    )
+    starts = range(0, len(theirs), sink.batch)
+    return [Parcel(theirs[start : start + sink.batch], now) for start in starts]
+
+
+def _put(errand: _Errand, *, alone: bool) -> None:
+    """Bring on disk what is loose; what cannot be stays so."""
+    try:
+        if alone:
+            _supersede(errand)
+        while errand.loose:
+            path = errand.queue.put(errand.loose[0])
+            if alone:
+                errand.fresh.add(path)
+            del errand.loose[0]
+    except DeliveryFailed as error:
+        errand.unkept = error
+
+
+def _supersede(errand: _Errand) -> None:
+    """Remove what waits and is of no use to anybody once that arrives which is put next."""
+    if not (errand.loose and all(map(_is_state, errand.loose))):
+        return
+    for path in errand.queue.waiting():
+        parcel = errand.queue.read(path)
+        if parcel is None:
+            errand.torn += 1
+        elif _is_state(parcel):
+            errand.queue.remove(parcel)
+
+
+def _is_state(parcel: Parcel) -> bool:
+    return all(delivery.kind == _STATE for delivery in parcel.deliveries)
+
+
+def _waiting(errand: _Errand) -> int:
+    try:
+        return len(errand.queue.waiting())
+    except DeliveryFailed:
+        # That is being told already.
+        return 0
+
+
+def _failed(errand: _Errand, message: str, remedy: str) -> DeliveryFailed:
+    return DeliveryFailed(errand.sink.name, message, remedy)
