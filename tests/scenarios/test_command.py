@@ -19,7 +19,10 @@ import pytest
 from tests.cli.console import environment, report
 from tests.cli.console import run as run_script
 from verifier.cli.main import main
+from verifier.cli.scenario_worlds import Laboratory
+from verifier.config.scenario import Scenario
 from verifier.cycle.coordinator import fire_times
+from verifier.simulate.scenario_expect import Seen
 
 ROOT = Path(__file__).parents[2]
 
@@ -354,6 +357,36 @@ def test_restic_that_is_not_there_is_unknown_and_stops_no_other(folder: Path) ->
     assert 3 == ended.returncode
     assert ["could-not-verify"] == [finding["kind"] for finding in found["findings"]]
     assert (1, 2) == (found["coverage"]["checked"], found["coverage"]["total"])
+
+
+def test_fault_of_ours_in_one_scenario_stops_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Goal: who runs forty scenarios hears of all, and which one met our fault."""
+    run_one = Laboratory.run
+
+    def fail(laboratory: Laboratory, scenario: Scenario, fidelity: str) -> Seen:
+        if scenario.name == "wrong":
+            raise RuntimeError("unforeseen")
+        return run_one(laboratory, scenario, fidelity)
+
+    monkeypatch.setattr(Laboratory, "run", fail)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.chdir(folder)
+    code = main(["scenario", "run", "--json", "--junit", "out.xml"])
+    out, err = capsys.readouterr()
+    found = report(out.encode())
+    (finding,) = found["findings"]
+
+    assert (3, "internal", "wrong (model)") == (code, finding["kind"], finding["subject"])
+    assert "RuntimeError: unforeseen" == finding["detail"]
+    assert "" == err
+    assert (1, 2) == (found["coverage"]["checked"], found["coverage"]["total"])
+    assert {"healthy": True, "wrong": None} == {
+        one["name"]: one["met"] for one in found["scenarios"]
+    }
+    suite = ElementTree.parse(folder / "out.xml").getroot()  # noqa: S314 - we wrote it ourselves
+    assert "1" == suite.get("errors")
 
 
 def test_engine_that_is_not_there_is_unknown_and_stops_no_other(folder: Path) -> None:

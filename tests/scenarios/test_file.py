@@ -8,6 +8,7 @@ import pytest
 
 from verifier.config.scenario import load_scenario, parse_scenario
 from verifier.core.errors import ConfigError
+from verifier.retention.rules import RELEASED
 
 GOOD = """\
 schema = 1
@@ -76,6 +77,13 @@ def test_good_file_is_taken() -> None:
             "scenario.restic",
             "0.11",
         ),
+        (
+            'fidelity = ["model"]',
+            'fidelity = ["model"]\nrestic = "0.17.4"',
+            6,
+            "scenario.restic",
+            "did you mean '0.17.3'?",
+        ),
     ],
 )
 def test_fault_of_a_file_is_placed(old: str, new: str, line: int, key: str, remedy: str) -> None:
@@ -127,6 +135,13 @@ def test_fault_of_a_real_cycle_is_refused_elsewhere() -> None:
     assert "lock-left" in error.remedy
 
 
+@pytest.mark.parametrize("release", [*RELEASED, "0.18", "0.19.2", "1.0.0"])
+def test_release_that_there_is_or_may_be_one_day_is_taken(release: str) -> None:
+    text = GOOD.replace("fidelity =", f'restic = "{release}"\nfidelity =')
+
+    assert (parse_scenario(text, "x").about.restic or "").startswith(release)
+
+
 UPGRADED = """\
 [[faults.restic-upgraded]]
 hosts = ["jak", "web1"]
@@ -145,6 +160,7 @@ def test_coordinator_may_be_upgraded_like_a_host() -> None:
     for old, new, key in (
         ('"jak"', '"jack"', "faults.restic-upgraded[0].hosts[0]"),
         ('"0.18.0"', '"latest"', "faults.restic-upgraded[0].restic"),
+        ('"0.18.0"', '"0.18.9"', "faults.restic-upgraded[0].restic"),
     ):
         with pytest.raises(ConfigError) as caught:
             parse_scenario(text.replace(old, new), "x")
@@ -199,6 +215,9 @@ to = 2024-03-03
         ("disk-full]]\nfrom = 2024-03-05\nto = 2024-03-09", "from", "2024-03-05"),
         ("host-renamed]]\nhost = 'web1'\nfrom = 2024-03-05\nname = 'x'", "from", "2024-03-05"),
         ("killed]]\non = 2024-03-02\nwhat = 'forget'", "on", "the coordinator does not run"),
+        ("lock-left]]\nafter = 2024-03-02", "after", "the coordinator does not run"),
+        ("repository-migrated]]\nafter = 2024-03-02", "after", "coordinator does not run"),
+        ("pack-damaged]]\nafter = 2024-03-02\nhow = 'cut'", "after", "does not run"),
         ("killed]]\non = 2024-03-03\nwhat = 'backup'\nhost = 'web1'", "on", "web1 is down"),
         ("disk-full]]\nfrom = 2024-03-02\nto = 2024-03-02", "from", "coordinator does not run"),
         ("partition]]\nhost = 'web1'\nfrom = 2024-03-03\nto = 2024-03-03", "from", "is down"),
@@ -210,6 +229,36 @@ def test_fault_that_never_happens_is_refused(fault: str, key: str, found: str) -
 
     assert f"faults.{fault.partition(']')[0]}[0].{key}" == error.key
     assert found in str(error)
+
+
+SKIPPED = (
+    '[schedule]\ntimes = ["02:30"]\ntimezone = "Europe/Berlin"\n'
+    "[simulate]\nstart = 2024-03-30\ndays = 3\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        ("snapshots-added]]\nhost = 'web1'\non = {}\nfirst = 2020-01-01T00:00:00Z", "on"),
+        ("clock-wrong]]\nhost = 'web1'\nfrom = {0}\nto = {0}\nby = '-3h'", "from"),
+    ],
+)
+def test_fault_on_a_day_whose_cycle_the_clocks_skip_is_refused(fault: str, key: str) -> None:
+    """Both ways: the days before and after have their cycle."""
+    begin, end = GOOD.index("[[faults"), GOOD.index("[expect]")
+
+    def text(day: str) -> str:
+        return f"{GOOD[:begin]}[[faults.{fault.format(day)}\n{SKIPPED}{GOOD[end:]}"
+
+    for day in ("2024-03-30", "2024-04-01"):
+        parse_scenario(text(day), "some.toml")
+    with pytest.raises(ConfigError) as caught:
+        parse_scenario(text("2024-03-31"), "some.toml")
+
+    assert f"faults.{fault.partition(']')[0]}[0].{key}" == caught.value.key
+    for elsewhere in (('"02:30"', '"02:30", "04:00"'), ("Europe/Berlin", "UTC")):
+        parse_scenario(text("2024-03-31").replace(*elsewhere), "some.toml")
 
 
 @pytest.mark.parametrize(

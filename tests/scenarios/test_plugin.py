@@ -125,6 +125,18 @@ def test_what_cannot_be_run_here_is_skipped_with_its_reason(folder: Path) -> Non
 
 
 @pytest.mark.heavy
+def test_fault_of_ours_fails_and_is_not_skipped(folder: Path) -> None:
+    (folder / "conftest.py").write_text(
+        "from verifier.cli.scenario_worlds import Laboratory\n\n\n"
+        "def fail(*_):\n    raise RuntimeError('unforeseen')\n\n\nLaboratory.run = fail\n"
+    )
+    ended = run(folder)
+
+    assert ({"failed": 1}, 1) == (counted(ended), ended.returncode)
+    assert "internal: RuntimeError: unforeseen" in ended.stdout
+
+
+@pytest.mark.heavy
 def test_results_go_to_junit_and_come_from_the_store(folder: Path) -> None:
     def stored() -> tuple[str, str]:
         assert 0 == run(folder, "--junit-xml", "out.xml").returncode

@@ -9,7 +9,6 @@ import platform
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from verifier import __version__
 from verifier.cli.context import Context
+from verifier.cli.internal import REMEDY, internal
 from verifier.cli.output import put, say
 from verifier.clock.system import SystemClock
 from verifier.core.errors import (
@@ -166,16 +166,7 @@ def _explain(error: BaseException, environ: Mapping[str, str]) -> tuple[Finding,
             error.remedy,
             code,
         )
-    if environ.get("RESTIC_VERIFY_DEBUG"):
-        traceback.print_exception(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    detail = f"{type(error).__name__}: {error}"
-    evidence = {"file": Path(place.filename).name, "line": place.lineno, "function": place.name}
-    remedy = (
-        "this is a fault of restic-verify: run it again with RESTIC_VERIFY_DEBUG=1 and report "
-        "what it prints"
-    )
-    return Finding("internal", "restic-verify", detail, evidence), remedy, 3
+    return internal("restic-verify", error, environ), REMEDY, 3
 
 
 def _evidence(error: VerifyError) -> dict[str, object]:

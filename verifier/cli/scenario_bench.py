@@ -10,10 +10,11 @@ from time import perf_counter
 
 from verifier.cli.context import Context
 from verifier.cli.folders import cache_folder
+from verifier.cli.internal import internal
 from verifier.cli.scenario_worlds import Laboratory, open_laboratory
 from verifier.config.own import CYCLE, named_files
 from verifier.config.scenario import Scenario
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, VerifyError
 from verifier.core.finding import Finding
 from verifier.simulate.normal import differences, digest_of
 from verifier.simulate.scenario_expect import Seen, match
@@ -54,7 +55,11 @@ class Bench:
     check: bool = False
 
     def find(self, path: Path, scenario: Scenario, rung: str) -> Found:
-        """Look a scenario's result up in the store."""
+        """Look a scenario's result up in the store.
+
+        Raises:
+            UsageError: what its file names cannot be used.
+        """
         try:
             inputs = self.laboratory.inputs(path, scenario, rung)
         except CannotVerify as error:
@@ -64,29 +69,25 @@ class Bench:
         return Found(scenario, rung, inputs, key, seen)
 
     def run(self, found: Found) -> Case:
-        """Run what has no result yet, and hold what it shows against what it expects."""
+        """Run what has no result yet, and hold what it shows against what it expects.
+
+        Whatever keeps it from being run, the other scenarios go on.
+        """
         begun_s = perf_counter()
         scenario, rung = found.scenario, found.rung
         name = f"{scenario.name} ({rung})"
         findings: tuple[Finding, ...]
-        digest, looked = "", True
+        digest, looked = "", False
         try:
-            if found.refusal is not None:
-                raise found.refusal
-            seen = found.seen or self.laboratory.run(scenario, rung)
-            digest = digest_of(seen)
-            findings = match(name, seen, scenario.expect)
-            if self.check:
-                again = self.laboratory.run(scenario, rung)
-                findings = (*findings, *differences(name, seen, again))
-            # What is not met is run again each time, until it is.
-            if not findings and found.seen is None:
-                self.store.put(found.key, seen)
+            findings, digest = self._held(name, found)
+            looked = True
         except CannotVerify as error:
-            # The other scenarios go on.
-            looked = False
             detail = f"{error.subject}: {error.message} ({error.remedy})"
             findings = (Finding("could-not-verify", name, detail),)
+        except VerifyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of our own in one is none of the others'
+            findings = (internal(name, error, self.laboratory.context.environ),)
         return Case(
             scenario.name,
             rung,
@@ -99,6 +100,20 @@ class Bench:
             inputs=found.inputs,
             notes=notes(scenario, rung),
         )
+
+    def _held(self, name: str, found: Found) -> tuple[tuple[Finding, ...], str]:
+        """Return what is not as the scenario expects, and the digest of what was seen."""
+        if found.refusal is not None:
+            raise found.refusal
+        seen = found.seen or self.laboratory.run(found.scenario, found.rung)
+        findings = match(name, seen, found.scenario.expect)
+        if self.check:
+            again = self.laboratory.run(found.scenario, found.rung)
+            findings = (*findings, *differences(name, seen, again))
+        # What is not met is run again each time, until it is.
+        if not findings and found.seen is None:
+            self.store.put(found.key, seen)
+        return findings, digest_of(seen)
 
 
 def notes(scenario: Scenario, rung: str) -> tuple[str, ...]:

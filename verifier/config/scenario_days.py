@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from verifier.config.locate import Location
@@ -11,6 +11,7 @@ from verifier.config.models import Config
 from verifier.config.problems import Problem
 from verifier.config.scenario_faults import Faults
 from verifier.config.table import Table
+from verifier.retention.calendar import instant_of
 
 _MOMENTS = ("on", "after")
 
@@ -59,33 +60,48 @@ def _idle(
 ) -> Iterator[Problem]:
     if "from" in fault:
         yield from _idle_spell(fault, config, where)
-    if "on" not in fault:
+    key = next((key for key in _MOMENTS if key in fault), None)
+    if key is None:
         return
-    day, host = fault["on"], fault.get("host")
-    if any(days.first <= day <= days.last for days in config.simulate.missed):
+    day, host = fault[key], fault.get("host")
+    if _is_missed(day, config):
         found = f"{day}, on which the coordinator does not run"
         remedy = "take another day, or change simulate.missed"
-        yield Problem((*where, "on"), found, "a day with a cycle", remedy)
+        yield Problem((*where, key), found, "a day with a cycle", remedy)
+    elif _is_skipped(day, config):
+        found = f"{day}, on which the clocks skip the hour of the cycle"
+        remedy = "take another day, or change schedule.times"
+        yield Problem((*where, key), found, "a day with a cycle", remedy)
     elif kind != "snapshots-added" and day in _down(host, config):
         found = f"{day}, on which {host} is down"
         remedy = "take another day, or change simulate.down"
-        yield Problem((*where, "on"), found, "a day with a backup", remedy)
+        yield Problem((*where, key), found, "a day with a backup", remedy)
 
 
 def _idle_spell(fault: Mapping[str, Any], config: Config, where: Location) -> Iterator[Problem]:
     """Yield a spell of whose days none has a cycle, or none a backup of its host."""
     start, host = config.simulate.start, fault.get("host")
     days = (start + timedelta(days=day) for day in range(config.simulate.days))
-    within = {day for day in days if fault["from"] <= day <= fault.get("to", date.max)}
-    missed = {d for d in within if any(m.first <= d <= m.last for m in config.simulate.missed)}
-    if within == missed:
+    within = [day for day in days if fault["from"] <= day <= fault.get("to", date.max)]
+    down = _down(host, config)
+    if all(_is_missed(day, config) or _is_skipped(day, config) for day in within):
         remedy = "take other days, or change simulate.missed"
         found = "days on all of which the coordinator does not run"
         yield Problem((*where, "from"), found, "a day with a cycle", remedy)
-    elif within <= missed.union(_down(host, config)):
+    elif all(day in down or _is_missed(day, config) or _is_skipped(day, config) for day in within):
         remedy = "take other days, or change simulate.down"
         found = f"days on all of which {host} is down"
         yield Problem((*where, "from"), found, "a day with a backup", remedy)
+
+
+def _is_missed(day: date, config: Config) -> bool:
+    return any(days.first <= day <= days.last for days in config.simulate.missed)
+
+
+def _is_skipped(day: date, config: Config) -> bool:
+    """Say whether a change to summer time leaves a day without the hour of any cycle."""
+    times = (datetime.combine(day, at) for at in config.schedule.times)
+    return all(instant_of(at, config.zone) is None for at in times)
 
 
 def _down(host: str | None, config: Config) -> Collection[date]:

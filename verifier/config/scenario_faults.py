@@ -5,6 +5,7 @@ Each is a list of tables, `[[faults.clock-wrong]]`; `docs/scenarios.md` explains
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,7 +17,7 @@ from verifier.config.patterns import ExcludePattern
 from verifier.config.table import Spell, Table, tables
 from verifier.config.values import Day, Instant, Name, Span, Texts, ZoneName, unfit
 from verifier.core.errors import UsageError
-from verifier.retention.rules import rules_for
+from verifier.retention.rules import RELEASED, is_released, parse_release, release_text
 
 ADDED_MAX = 1_000
 """More snapshots in one attack say nothing more, and make the list long."""
@@ -39,9 +40,14 @@ def _release(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return rules_for(value).release
+        release = parse_release(value)
     except UsageError as error:
         raise unfit("a release of restic", error.remedy) from error
+    named = release_text(release)
+    if not is_released(release):
+        near = difflib.get_close_matches(named, RELEASED, n=1)
+        raise unfit("a release of restic that there is", f"did you mean {near[0]!r}?")
+    return named
 
 
 Release = Annotated[str, BeforeValidator(_release)]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from verifier.retention.calendar import instant_of
 
 
 def fire_times(
@@ -28,7 +30,7 @@ def fire_times(
         start: the first civil day.
         days: how many civil days.
     """
-    fired = (_instant(civil, zone) for civil in _civil_times(times, start, days))
+    fired = (instant_of(civil, zone) for civil in _civil_times(times, start, days))
     return tuple(at for at in fired if at is not None)
 
 
@@ -48,10 +50,3 @@ def _civil_times(times: Sequence[str], start: date, days: int) -> list[datetime]
             clock.move_to(due)
             timer.run_pending()
     return fired
-
-
-def _instant(civil: datetime, zone: ZoneInfo) -> datetime | None:
-    # Outside the freeze: freezegun hands out a subclass of its own, which would stay in every time.
-    at = datetime(civil.year, civil.month, civil.day, civil.hour, civil.minute, tzinfo=zone)
-    there_and_back = at.astimezone(UTC).astimezone(zone)
-    return at if there_and_back.replace(tzinfo=None) == civil else None

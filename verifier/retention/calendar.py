@@ -44,6 +44,20 @@ def days_since_epoch(year: int, month: int, day: int) -> int:
     return era_days + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
 
 
+def instant_of(civil: datetime, zone: tzinfo) -> datetime | None:
+    """Return the instant of a civil time; none where a change to summer time skips it.
+
+    One that comes twice is the first of the two, as for systemd's `OnCalendar=`.
+
+    Args:
+        civil: without a zone; to the minute.
+    """
+    # A time from under freezegun is of a class of its own, which would stay in every other.
+    at = datetime(civil.year, civil.month, civil.day, civil.hour, civil.minute, tzinfo=zone)
+    there_and_back = at.astimezone(UTC).astimezone(zone)
+    return at if there_and_back.replace(tzinfo=None) == civil else None
+
+
 def _offset_s(zone: tzinfo, second: int) -> int:
     clamped = min(max(second, _SECOND_MIN), _SECOND_MAX)
     offset = datetime.fromtimestamp(clamped, zone).utcoffset()

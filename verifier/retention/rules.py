@@ -49,6 +49,23 @@ OLDEST: Release = (0, 11, 0)
 NEWEST: Release = (0, 19, 1)
 """The newest release whose decisions were compared with the model."""
 
+RELEASED = tuple(
+    f"0.{minor}.{patch}"
+    for minor, last in (
+        (11, 0),
+        (12, 1),
+        (13, 1),
+        (14, 0),
+        (15, 2),
+        (16, 5),
+        (17, 3),
+        (18, 1),
+        (19, 1),
+    )
+    for patch in range(last + 1)
+)
+"""Every release there is from `OLDEST` to `NEWEST`."""
+
 _CHANGES: tuple[tuple[Release, dict[str, Any]], ...] = (
     (
         (0, 12, 1),
@@ -78,6 +95,11 @@ def parse_release(text: str) -> Release:
             "name a release from 0.11.0 on",
         )
     return release
+
+
+def is_released(release: Release) -> bool:
+    """Say whether there is such a release; of those newer than `NEWEST` nothing is known."""
+    return release > NEWEST or release_text(release) in RELEASED
 
 
 def release_text(release: Release) -> str:

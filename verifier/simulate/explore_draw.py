@@ -21,6 +21,9 @@ REAL_RELEASES = frozenset({"0.14.0", "0.18.0", "0.19.1"})
 _GROUP_BY = ("host,paths", "host,paths", "host,paths", "host", "paths", "", "host,tags")
 _ZONES = ("America/Los_Angeles", "UTC", "Europe/Berlin", "Australia/Lord_Howe")
 _TIMES = (["04:00"], ["04:00"], ["00:01"], ["02:30"], ["23:59"], ["04:00", "16:00"])
+_SKIPPED = ["02:30"]
+"""Where the clocks change, a day has no such hour."""
+
 _PATHS = (["/etc", "/srv/www"], ["/etc"], ["/var/mail", "/etc"], ["/home"])
 _TAGS = (["keep"], ["keep", "release"], ["nightly"])
 _STARTS = [
@@ -56,7 +59,7 @@ def draw(seed: int, number: int, *, days: int, hosts: int) -> Table:
         random.choice(_FAULTS)(table, random, named)
     # On days without a cycle, or without a backup, some of it never happens.
     idle = {"missed", "down"} & table["simulate"].keys()
-    return without_strays(table) if idle else table
+    return without_strays(table) if idle or table["schedule"]["times"] == _SKIPPED else table
 
 
 def _policy(random: Random, release: str) -> Table:
