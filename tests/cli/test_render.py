@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.console import report, run
-from verifier.cli.render import chosen, write
-from verifier.core.errors import CannotVerify, UsageError
+from tests.cli.console import LIMIT_S, SCRIPT, report, run
+from tests.cycle.test_render import changed
+from verifier.cli.main import main
+from verifier.cli.render import all_files, chosen, of_machine
+from verifier.config.defaults import defaults
+from verifier.core.errors import UsageError
 from verifier.cycle.file import File
 
 EXAMPLE = Path(__file__).parents[2] / "fixtures" / "example" / "verify.toml"
@@ -45,27 +51,170 @@ def test_a_name_of_none_or_several_says_which_there_are(name: str, remedy: str) 
     assert remedy in caught.value.remedy
 
 
-def test_files_are_written_with_their_modes_and_again(tmp_path: Path) -> None:
-    """The second time over a file that nobody may write to, as rights of sudo are."""
-    files = {**FILES, "hosts/web1/etc/sudoers": File("rights", 0o440)}
-    for _ in range(2):
-        write(files, tmp_path / "root")
+HOSTS = [
+    {"name": "web1", "include": ["/srv"]},
+    {"name": "jak2", "include": ["/srv"], "address": "local"},
+]
 
-    assert files == {
-        name: File(
-            (tmp_path / "root" / name).read_text(),
-            (tmp_path / "root" / name).stat().st_mode & 0o7777,
-        )
-        for name in files
+
+def test_a_machine_has_its_own_files_by_their_paths_on_it() -> None:
+    config = changed(repository={"location": "/r", "password-file": "/p"}, hosts=HOSTS)
+    files = all_files(config)
+    coordinator = of_machine(files, config, "jak")
+    web = of_machine(files, config, "web1")
+
+    assert {"usr/local/bin/run-backups", "usr/local/bin/backup-restic"} <= coordinator.keys()
+    assert "etc/sudoers.d/restic-verify" in web
+    assert "usr/local/bin/run-backups" not in web
+    assert files == of_machine(files, config, None)
+    assert len(files) == len(coordinator) + len(web)
+
+
+def test_a_machine_that_is_not_there_says_which_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        of_machine({}, defaults(), "web2")
+
+    assert "jak, web1, db1, mail1" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["--yes"], ["--diff"], ["--check=x", "--into=y"], ["--into=x", "--yes", "--diff"]],
+    ids=" ".join,
+)
+def test_options_that_contradict_are_refused(
+    line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 64 == main(["render", "all", f"--config={EXAMPLE}", *line])
+
+
+def installed(folder: Path, *line: str) -> int:
+    """Run the command on the example, here."""
+    return main(["render", f"--config={EXAMPLE}", "--machine=web1", *line, str(folder)])
+
+
+def test_what_is_there_already_is_not_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == installed(tmp_path, "--into")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    capsys.readouterr()
+
+    assert (0, 0) == (installed(tmp_path, "--into"), installed(tmp_path, "--check"))
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert ["OK: 5 files: 5 unchanged"] * 2 == [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("OK")
+    ]
+
+
+def drift(folder: Path) -> dict[str, bytes]:
+    """Change a text, a mode and take a file away; return what is there then."""
+    assert 0 == installed(folder, "--into")
+    script = folder / "usr/local/bin/backup-restic"
+    script.write_text(script.read_text().replace("-q --json", "-v --json"))
+    (folder / "usr/local/sbin/permit-probe").chmod(0o777)
+    (folder / "etc/sudoers.d/restic-verify").unlink()
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_drift_is_a_warning_that_says_what_drifted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The healthy twin is the check in the test above."""
+    before = drift(tmp_path)
+    capsys.readouterr()
+
+    assert 1 == main(
+        ["render", f"--config={EXAMPLE}", "--machine=web1", "--check", str(tmp_path), "--json"]
+    )
+    envelope = report(capsys.readouterr().out)
+    found = {
+        it["subject"].removeprefix(f"{tmp_path}/"): it["detail"] for it in envelope["findings"]
     }
 
+    assert {"drifted"} == {it["kind"] for it in envelope["findings"]}
+    assert {
+        "usr/local/bin/backup-restic": "differs",
+        "usr/local/sbin/permit-probe": "has mode 0777 instead of 0755",
+        "etc/sudoers.d/restic-verify": "is not there",
+    } == found
+    states = [change["state"] for change in envelope["changes"]]
+    assert [2, 1, 2] == [states.count(s) for s in ("differs", "missing", "unchanged")]
+    assert before == {str(p): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
-def test_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(CannotVerify) as caught:
-        write(FILES, tmp_path / "file")
 
-    assert str(tmp_path / "file") in caught.value.subject
+def test_a_diff_is_shown_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = drift(tmp_path)
+
+    assert 1 == installed(tmp_path, "--diff", "--into")
+    printed = capsys.readouterr().out.splitlines()
+    lines = [line for line in printed if line[:1] in "-+" and "options" in line]
+    assert ["-options=(-v --json --host=web1)", "+options=(-q --json --host=web1)"] == lines
+    assert before == {str(p): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_nothing_is_overwritten_where_nobody_can_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even the file that is not there is written: all of it, or nothing."""
+    before = drift(tmp_path)
+    done = run("render", f"--config={EXAMPLE}", "--machine=web1", "--into", str(tmp_path))
+
+    assert 64 == done.returncode
+    assert b"--yes" in done.stderr
+    assert before == {str(p): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_what_differs_is_overwritten_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drift(tmp_path)
+    capsys.readouterr()
+
+    assert 0 == installed(tmp_path, "--yes", "--into")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("OK: 5 files: 1 created, 2 changed, 2 unchanged\n")
+    assert "+options=(-q --json --host=web1)" in printed.err
+    assert 0 == installed(tmp_path, "--check")
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [("y", 0, 0), ("no", 1, 1), ("", 1, 1)])
+def test_a_person_is_shown_the_difference_and_asked(
+    tmp_path: Path, answer: str, status: int, left: int
+) -> None:
+    drift(tmp_path)
+    ours, theirs = pty.openpty()
+    line = [SCRIPT, "render", f"--config={EXAMPLE}", "--machine=web1", "--into", str(tmp_path)]
+    streams = {"stdin": theirs, "stderr": theirs, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(line, **streams) as process:  # type: ignore[call-overload]
+        os.close(theirs)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 1_000)
+        os.write(ours, f"{answer}\n".encode())
+        assert status == process.wait(LIMIT_S)
+    os.close(ours)
+
+    assert b"+options=(-q --json --host=web1)" in shown
+    assert left == installed(tmp_path, "--check")
+
+
+def test_a_private_file_is_not_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An administrator's secret in a file that others may not read must not end in a report."""
+    assert 0 == installed(tmp_path, "--into")
+    rights = tmp_path / "etc/sudoers.d/restic-verify"
+    rights.chmod(0o640)
+    rights.write_text("s3cret")
+    capsys.readouterr()
+
+    for more in ([], ["--json"]):
+        line = ["render", f"--config={EXAMPLE}", "--machine=web1", "--check", str(tmp_path), *more]
+        assert 1 == main(line)
+        assert "s3cret" not in capsys.readouterr().out
 
 
 @pytest.mark.heavy

@@ -29,7 +29,7 @@ COMMANDS = {
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
     "report verify": "hold signed reports against a public key, and against each other",
-    "render": "print the units and scripts that production installs",
+    "render": "write what production installs, or say what of it has drifted",
     "clock": "run any command under a clock of your own",
     "toolchain": "provide further restic releases side by side",
 }

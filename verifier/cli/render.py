@@ -1,6 +1,7 @@
-"""`restic-verify render`: print the files that production installs, made from `verify.toml`.
+"""`restic-verify render`: the files that production installs, made from `verify.toml`.
 
-Without --json, standard output is the file and nothing else, so that it can go where it belongs.
+Printed, standard output is the file and nothing else, so that it can go where it belongs. `--into`
+installs them, `--check` says what of it is not as it should be.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.core.errors import CannotVerify, UsageError
+from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
+    from verifier.config.models import Config
     from verifier.cycle.file import File
 
 ALL = "all"
@@ -24,67 +26,103 @@ ALL = "all"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add("name", metavar="FILE|all", help="a file by its name, or by the end of its path")
+    text = "a file by its name, or by the end of its path (default: all)"
+    add("name", metavar="FILE|all", nargs="?", default=ALL, help=text)
     add("--config", metavar="FILE", help="the configuration")
-    add("--into", metavar="DIR", help="write the files below this folder, with their modes")
+    add("--machine", metavar="NAME", help="the files of this machine alone, by their paths on it")
+    add("--into", metavar="DIR", help="install below this folder what is not as it should be")
+    add("--yes", action="store_true", help="with --into: overwrite what differs, unasked")
+    add(
+        "--diff", action="store_true", help="with --into: show what would change, and write nothing"
+    )
+    add("--check", metavar="DIR", help="say what below this folder is not what verify.toml says")
 
 
 def run(options: argparse.Namespace, context: Context) -> Report:
-    """Render, and conclude in a report whose text is the files themselves."""
+    """Render, and conclude in a report whose text is the files, or what became of them."""
     from verifier.cli.drilling import find_config
-    from verifier.cli.manifest import programs
+    from verifier.cli.installing import Installed, install_files, look
     from verifier.config.load import load
-    from verifier.config.own import named_files
-    from verifier.cycle.render import render
 
+    _refuse_contradictions(options)
     started_at = context.clock.now()
     path = find_config(options.config)
     config = load(path, context.environ)
-    replaced = {name for one in named_files(config) for name in one.installed}
-    rendered = {name: it for name, it in render(config).items() if name not in replaced}
-    files = chosen({**rendered, **programs(config)}, options.name)
-    if options.into is not None:
-        write(files, Path(options.into))
+    files = chosen(of_machine(all_files(config), config, options.machine), options.name)
+    if options.check is not None or options.diff:
+        done = look(files, Path(options.check or options.into))
+    elif options.into is not None:
+        done = install_files(files, Path(options.into), context, unasked=options.yes)
+    else:
+        done = Installed((), {}, {"files": _printed(files)})
     return conclude(
         "render",
-        (),
+        done.findings,
         Coverage("files", len(files), len(files)),
         started_at=started_at,
         finished_at=context.clock.now(),
         tool=versions(),
         inputs={"config": str(path), "config_sha256": config.digest()},
-        measurements={} if options.into is None else {"files_written": len(files)},
-        sections={} if options.into is not None else _sections(files),
+        measurements=done.measurements,
+        sections=done.sections,
     )
 
 
-def _sections(files: Mapping[str, File]) -> dict[str, object]:
-    found = [
+def all_files(config: Config) -> dict[str, File]:
+    """Return every file by its name below the machine that it belongs to.
+
+    What the user's own files replace is not among them.
+    """
+    from verifier.cli.manifest import programs
+    from verifier.config.own import named_files
+    from verifier.cycle.render import render
+
+    replaced = {name for one in named_files(config) for name in one.installed}
+    rendered = {name: it for name, it in render(config).items() if name not in replaced}
+    return {**rendered, **programs(config)}
+
+
+def of_machine(files: Mapping[str, File], config: Config, name: str | None) -> dict[str, File]:
+    """Return the files of one machine by their paths on it; all of them where none is named.
+
+    The coordinator has those of the hosts that are itself, too.
+
+    Raises:
+        UsageError: there is no such machine.
+    """
+    if name is None:
+        return dict(files)
+    hosts = {host.name: host for host in config.hosts}
+    parts = [f"hosts/{name}/"] if name in hosts else []
+    if name == config.coordinator.name:
+        local = [host.name for host in config.hosts if host.is_local]
+        parts = ["coordinator/", *parts, *(f"hosts/{host}/" for host in local if host != name)]
+    if not parts:
+        known = ", ".join(dict.fromkeys((config.coordinator.name, *hosts)))
+        raise UsageError("--machine", f"there is no machine {name!r}", f"machines are {known}")
+    return {
+        path.removeprefix(part): file
+        for part in parts
+        for path, file in files.items()
+        if path.startswith(part)
+    }
+
+
+def _printed(files: Mapping[str, File]) -> list[dict[str, object]]:
+    return [
         {"path": name, "mode": f"{file.mode:04o}", "text": file.text}
         for name, file in files.items()
     ]
-    return {"files": found}
 
 
-def write(files: Mapping[str, File], folder: Path) -> None:
-    """Write the files below a folder, each with its mode; what is there under their names goes.
-
-    Raises:
-        CannotVerify: one of them cannot be written.
-    """
-    for name, file in files.items():
-        path = folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Made anew, so that a mode which does not let us write is no hindrance.
-            path.unlink(missing_ok=True)
-            path.write_text(file.text, encoding="utf-8")
-            path.chmod(file.mode)
-        except OSError as error:
-            message = f"cannot be written: {error.strerror}"
-            raise CannotVerify(
-                str(path), message, "name a folder that may be written to"
-            ) from error
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    if options.check is not None and options.into is not None:
+        raise UsageError("--check", "does not go with --into", "give one of the two")
+    if (options.yes or options.diff) and options.into is None:
+        name = "--yes" if options.yes else "--diff"
+        raise UsageError(name, "goes with --into alone", "name a folder: --into DIR")
+    if options.yes and options.diff:
+        raise UsageError("--yes", "does not go with --diff", "give one of the two")
 
 
 def chosen(files: Mapping[str, File], name: str) -> dict[str, File]:

@@ -120,6 +120,8 @@ KINDS: Mapping[str, Kind] = {
     "not-signed": Kind(_WARN, "a report could not be signed, so nothing will prove it later"),
     # Telling people. It is listed in a report and changes no verdict.
     "not-delivered": Kind(_WARN, "something could not be told to a sink, or kept for it or here"),
+    # What production has installed.
+    "drifted": Kind(_WARN, "an installed file is not what verify.toml says"),
     # Everything that could not be looked at.
     "could-not-verify": Kind(_UNKNOWN, "something stopped the verifier from looking"),
     "interrupted": Kind(_UNKNOWN, "the run was stopped by a signal before it was done"),

@@ -426,6 +426,18 @@ class ScenarioRecord(TypedDict):
     notes: NotRequired[list[str]]
 
 
+class FileChange(TypedDict):
+    """A rendered file and its place: what it was found as, or what became of it.
+
+    `diff` is unified, and empty where not everybody may read what is there.
+    """
+
+    path: str
+    state: Literal["missing", "differs", "created", "changed", "unchanged"]
+    mode: str
+    diff: list[str]
+
+
 class ErrorRecord(TypedDict):
     """Why a command could not do its work, and what to do about it."""
 
@@ -454,6 +466,7 @@ class Envelope(TypedDict):
     ledger: NotRequired[Ledger]
     toolchain: NotRequired[Releases]
     files: NotRequired[list[RenderedFile]]
+    changes: NotRequired[list[FileChange]]
     scenarios: NotRequired[list[ScenarioRecord]]
     signed: NotRequired[Signed]
     evidence: NotRequired[Evidence]

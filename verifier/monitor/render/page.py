@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
+from verifier.monitor.render.changes import change_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
 from verifier.monitor.render.environment import environment
@@ -75,6 +76,7 @@ def _tables(report: Envelope) -> Iterator[Table]:
         yield from ledger_tables(report["ledger"])
     if "evidence" in report:
         yield from evidence_tables(report["evidence"])
+    yield from change_tables(report.get("changes", []))
     yield from scenario_tables(report.get("scenarios", []))
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from verifier.core.finding import KINDS, Verdict
 from verifier.monitor.render.audit import audit_headline
+from verifier.monitor.render.changes import changes_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
 from verifier.monitor.render.evidence import evidence_headline
@@ -151,6 +152,7 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "drill": drill_headline,
     "audit": audit_headline,
     "ledger": ledger_headline,
+    "changes": changes_headline,
     "evidence": evidence_headline,
     "scenarios": scenario_headline,
 }

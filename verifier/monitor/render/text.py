@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
+from verifier.monitor.render.changes import change_lines, change_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import (
     Envelope,
@@ -77,6 +78,8 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
         lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
     if "evidence" in report:
         lines += _tables(evidence_tables(report["evidence"]))
+    changes = report.get("changes", [])
+    lines += [*_tables(change_tables(changes), len(changes)), *change_lines(changes)]
     lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
