@@ -32,6 +32,8 @@ times = ["04:00"]
 timezone = "UTC"
 [retention]
 keep-daily = 30
+[history]
+file = "{history}"
 [audit]
 warn-age = "24h"
 alarm-age = "28h"
@@ -72,7 +74,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cheapen(root / "repository", PASSWORD)
     (root / "password").write_text(PASSWORD)
     config = CONFIG.format(
-        location=root / "repository", password=root / "password", include=root / "live"
+        location=root / "repository",
+        password=root / "password",
+        include=root / "live",
+        history=root / "history.sqlite",
     )
     (root / "verify.toml").write_text(config)
     return root

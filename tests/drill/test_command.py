@@ -21,6 +21,8 @@ times = ["04:00"]
 timezone = "UTC"
 [retention]
 keep-daily = 30
+[history]
+file = "{ledger}.history"
 [monthly]
 scratch = "{scratch}"
 scratch-budget = "1GiB"

@@ -32,6 +32,8 @@ times = ["04:00"]
 timezone = "UTC"
 [retention]
 keep-daily = 30
+[history]
+file = "{ledger}.history"
 [monthly]
 scratch = "{scratch}"
 ledger = "{ledger}"

@@ -45,6 +45,8 @@ times = ["04:00"]
 timezone = "UTC"
 [retention]
 keep-daily = 30
+[history]
+file = "{lab.ledger}.history"
 [monthly]
 scratch = "{lab.scratch}"
 ledger = "{lab.ledger}"

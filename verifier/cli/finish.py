@@ -18,6 +18,7 @@ from verifier import __version__
 from verifier.cli.context import Context
 from verifier.cli.internal import REMEDY, internal
 from verifier.cli.output import put, say
+from verifier.cli.record import open_record
 from verifier.clock.system import SystemClock
 from verifier.core.errors import (
     CannotVerify,
@@ -57,8 +58,14 @@ def run_command(
         with writing(options.report):
             Path(options.report).mkdir(parents=True, exist_ok=True)
             (Path(options.report) / "report.json").touch()
-    report = run(options, Context(SystemClock(), environ, sys.stderr or io.StringIO()))
+    context = Context(SystemClock(), environ, sys.stderr or io.StringIO())
+    options.record = open_record(name, options, context)
+    if options.record is not None:
+        options.record.begin()
+    report = run(options, context)
     assert report.kind == name, f"{name} ended in a report of {report.kind}"
+    if options.record is not None:
+        report = options.record.end(report)
     envelope = report.envelope()
     from verifier.monitor.render.schema import problems
 
@@ -124,14 +131,14 @@ def finish_error(
     A `SystemExit` of the argument parser (`--help`) passes with its own code.
 
     Args:
-        options: as far as they were understood: `json` and `report` at least.
+        options: as far as they were understood: `json`, `report` and `record` at least.
     """
     if isinstance(error, SystemExit):
         return int(error.code or 0)
     finding, remedy, exit_code = _explain(error, environ)
     message = f"{finding.subject}: {finding.detail}"
     now = SystemClock().now()
-    envelope = conclude(
+    report = conclude(
         name,
         (finding,),
         Coverage("checks", 0, 0),
@@ -139,7 +146,10 @@ def finish_error(
         finished_at=now,
         tool=versions(),
         sections={"error": {"message": message, "remedy": remedy, "exit_code": exit_code}},
-    ).envelope()
+    )
+    if options.record is not None:
+        report = options.record.end(report, error)
+    envelope = report.envelope()
     if options.report:
         # A page of last month must not stand for a run that did not end. Where it is the folder
         # itself that failed, that has been said.

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What can be said of the options before they are parsed, and where they cannot be.
     # What stands behind a `--` is a command's own.
     ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    options = argparse.Namespace(json="--json" in ours, report=None)
+    options = argparse.Namespace(json="--json" in ours, report=None, record=None)
     name = _command(arguments)
     kind = name.partition(" ")[0]
     with _signals(last=argv is None) as ignore_them:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from verifier.config.values import Secret
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
 from verifier.core.host import Command, Host
 
@@ -71,6 +72,17 @@ def repository_password(
     return password
 
 
+def read_secret(secret: Secret, host: Host) -> str:
+    """Return a secret that `verify.toml` names: a file's first line, or what a command prints.
+
+    Raises:
+        CannotVerify: it cannot be had, or is empty.
+    """
+    if secret.file:
+        return _from_file(secret.file).partition("\n")[0].strip()
+    return _from_words(secret.command, "secret's command", host)
+
+
 def split_command(text: str) -> tuple[str, ...]:
     """Split a password command as restic does, which is not as a shell does.
 
@@ -100,16 +112,19 @@ def split_command(text: str) -> tuple[str, ...]:
 
 
 def _from_command(text: str, host: Host) -> str:
+    return _from_words(split_command(text), "password command", host)
+
+
+def _from_words(words: tuple[str, ...], subject: str, host: Host) -> str:
     # What it says on standard error may be the password too, so that is not repeated.
     remedy = "run the command by hand; it must print the password and end with status 0"
-    command = Command(split_command(text))
     try:
-        done = host.run(command, timeout_s=COMMAND_LIMIT_S)
+        done = host.run(Command(words), timeout_s=COMMAND_LIMIT_S)
     except ToolMissing as error:
-        raise CannotVerify("password command", error.message, remedy) from error
+        raise CannotVerify(subject, error.message, remedy) from error
     if done.status:
-        raise CannotVerify("password command", f"ended with {done.status}", remedy)
-    return _told(done.stdout, "password command")
+        raise CannotVerify(subject, f"ended with {done.status}", remedy)
+    return _told(done.stdout, subject)
 
 
 def _from_file(file: str) -> str:

@@ -124,9 +124,10 @@ class Outbox:
         """
         return self._run([e for e in self._errands(deliveries, now) if e.loose])
 
-    def flush(self, now: datetime) -> tuple[Finding, ...]:
-        """Send what waits, to every sink."""
-        return self._run([e for e in self._errands((), now) if e.queue.waits()])
+    def flush(self, now: datetime, deliveries: Sequence[Delivery] = ()) -> tuple[Finding, ...]:
+        """Send what waits for whatever sink, and deliveries after it."""
+        errands = self._errands(deliveries, now)
+        return self._run([e for e in errands if e.loose or e.queue.waits()])
 
     def keep(self, deliveries: Sequence[Delivery], now: datetime) -> tuple[Finding, ...]:
         """Put deliveries into the spool without an attempt: whoever sends next sends them."""
