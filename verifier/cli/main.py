@@ -29,6 +29,7 @@ COMMANDS = {
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
     "report verify": "hold signed reports against a public key, and against each other",
+    "report controls": "map the signed reports of a period to controls, on a page to be printed",
     "render": "write what production installs, or say what of it has drifted",
     "clock": "run any command under a clock of your own",
     "toolchain": "provide further restic releases side by side",

@@ -16,6 +16,7 @@ from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
+    from verifier.config.models import Config
     from verifier.monitor.evidence.keys import PublicKey
     from verifier.monitor.evidence.verify import Anchor, Verified
 
@@ -51,7 +52,13 @@ def add_evidence_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHA256",
         help="of the last signed report that you know of: shows whether the end was cut off",
     )
-    add("--config", metavar="FILE", help="the verify.toml that names the folder")
+    add(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help="it knows what was signed, as --last does (default: history.file of --config)",
+    )
+    add("--config", metavar="FILE", help="the verify.toml that names the folder and the history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,12 @@ class Trusted:
 
     Attributes:
         folder: none where files were named one by one.
+        history: that was asked for anchors; none where there is none.
     """
 
     verified: Verified
     folder: Path | None
+    history: Path | None
     keys: tuple[PublicKey, ...]
     inputs: dict[str, object]
 
@@ -98,7 +107,8 @@ def check(options: argparse.Namespace, context: Context) -> Trusted:
     from verifier.monitor.evidence.verify import verify_files, verify_folder
 
     keys = tuple(public_key(path) for path in options.key)
-    paths = options.paths or [_configured(options, context)]
+    config = _config(options, context)
+    paths = options.paths or [_configured(config)]
     inputs: dict[str, object] = {
         "signed": [str(path) for path in paths],
         "keys": [key.keyid for key in keys],
@@ -107,30 +117,54 @@ def check(options: argparse.Namespace, context: Context) -> Trusted:
     if files and options.paths:
         if len(files) < len(paths):
             raise UsageError("report verify", "a folder and files are named", "name either")
-        if options.last:
+        if options.last or options.history:
             message = "files are named one by one, and their chain is not looked at"
-            raise UsageError("--last", message, "name their folder, or leave --last away")
-        return Trusted(verify_files(files, keys, __version__), None, keys, inputs)
+            raise UsageError(
+                "--last, --history", message, "name their folder, or leave the option away"
+            )
+        return Trusted(verify_files(files, keys, __version__), None, None, keys, inputs)
     if len(paths) > 1:
         raise UsageError("report verify", "several folders are named", "name one: each is a chain")
-    anchors = _anchors(options)
-    inputs["anchors"] = [anchor.sha256 for anchor in anchors]
-    return Trusted(verify_folder(paths[0], keys, anchors, __version__), paths[0], keys, inputs)
+    history = options.history or _remembered(config)
+    anchors = [*_last(options), *_anchors(history, paths[0])]
+    inputs |= {"last": options.last, "history": str(history) if history else None}
+    verified = verify_folder(paths[0], keys, anchors, __version__)
+    return Trusted(verified, paths[0], history, keys, inputs)
 
 
-def _configured(options: argparse.Namespace, context: Context) -> Path:
+def _config(options: argparse.Namespace, context: Context) -> Config | None:
+    """Return the configuration, where one is named or needed."""
     from verifier.cli.drilling import find_config
     from verifier.config.load import load
 
-    file = find_config(options.config)
-    evidence = load(file, context.environ).evidence
-    if evidence is None:
+    if options.paths and options.config is None:
+        return None
+    return load(find_config(options.config), context.environ)
+
+
+def _configured(config: Config | None) -> Path:
+    if config is None or config.evidence is None:
         remedy = "name the folder of signed reports, or write [evidence] there"
-        raise UsageError(str(file), "has no table [evidence]", remedy)
-    return Path(evidence.folder)
+        raise UsageError("verify.toml", "has no table [evidence]", remedy)
+    return Path(config.evidence.folder)
 
 
-def _anchors(options: argparse.Namespace) -> Sequence[Anchor]:
+def _remembered(config: Config | None) -> Path | None:
+    file = Path(config.history.file) if config else None
+    return file if file and file.exists() else None
+
+
+def _anchors(history: Path | None, folder: Path) -> Sequence[Anchor]:
+    if history is None:
+        return ()
+    from verifier.monitor.evidence.remembered import anchors
+    from verifier.monitor.history.memory import open_history
+
+    with open_history(history, read_only=True) as opened:
+        return anchors(opened, folder)
+
+
+def _last(options: argparse.Namespace) -> Sequence[Anchor]:
     from verifier.monitor.evidence.verify import Anchor
 
     if options.last is None:

@@ -11,7 +11,7 @@ from typing import Literal, NotRequired
 # pydantic reads a TypedDict of `typing` only from Python 3.12 on.
 from typing_extensions import TypedDict
 
-from verifier.monitor.render.envelope_evidence import Evidence, Signed
+from verifier.monitor.render.envelope_evidence import Controls, Evidence, Signed
 
 VerdictName = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
@@ -470,4 +470,5 @@ class Envelope(TypedDict):
     scenarios: NotRequired[list[ScenarioRecord]]
     signed: NotRequired[Signed]
     evidence: NotRequired[Evidence]
+    controls: NotRequired[Controls]
     error: NotRequired[ErrorRecord]

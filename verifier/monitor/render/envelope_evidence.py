@@ -43,3 +43,114 @@ class Evidence(TypedDict):
     anchored: int | None
     keys: list[str]
     reports: list[EvidenceReport]
+
+
+class ControlsTest(TypedDict):
+    """One signed report of the period; `findings` is kind -> how many, of those that are not OK.
+
+    What a drill read is null of an audit, and of a run that failed.
+    """
+
+    number: int
+    sha256: str
+    kind: str
+    verdict: str
+    started: str
+    finished: str
+    hosts: list[str]
+    unit: str
+    checked: int
+    total: int
+    packs: int | None
+    packs_read: int | None
+    findings: dict[str, int]
+
+
+class ControlsBackups(TypedDict):
+    """A host's backups in the period, as the history has them.
+
+    `longest_gap_s` is the longest time from one good backup to the next, or to the period's end.
+    """
+
+    good: int
+    failed: int
+    longest_gap_s: float | None
+
+
+class ControlsHost(TypedDict):
+    """What is shown of one host.
+
+    `longest_without_s` is the longest time without a good verification, up to the period's end;
+    `newest_age_s` the greatest age that its newest snapshot had when it was looked at. Rates are
+    those of real restores, and `whole_s` what its newest snapshot would take at the median one.
+    """
+
+    host: str
+    tests: int
+    good: int
+    last_good: str | None
+    longest_without_s: float | None
+    snapshots: int
+    files: int
+    bytes: int
+    rehearsals: int
+    restored_files: int
+    restored_bytes: int
+    restored_s: float
+    least_bytes_per_s: float | None
+    median_bytes_per_s: float | None
+    whole_s: float | None
+    newest_age_s: float | None
+    copies: int
+    copies_whole: int
+    backups: ControlsBackups | None
+
+
+class ControlsTrouble(TypedDict):
+    """Something that went wrong, from the report that showed it first to the one that did not.
+
+    `about` is a host, or what else the findings name, `subjects` how many files or others were in
+    trouble; the end is null where it is not over.
+    """
+
+    kind: str
+    severity: str
+    about: str
+    detail: str
+    subjects: int
+    reports: int
+    first: int
+    began: str
+    last: int
+    ended_by: int | None
+    ended: str | None
+    lasted_s: float | None
+
+
+class ControlsSignatures(TypedDict):
+    """What the signatures are worth: the same figures as of `report verify`, over the chain."""
+
+    reports: int
+    holding: int
+    chain: int
+    anchored: int | None
+    keys: list[str]
+    last_sha256: str
+
+
+class Controls(TypedDict):
+    """The section of `report controls`.
+
+    `unsigned` is how many reports of the period the history has and the chain has not; null where
+    no history was asked.
+    """
+
+    since: str
+    until: str
+    signatures: ControlsSignatures
+    repositories: list[str]
+    policies: list[str]
+    tests: list[ControlsTest]
+    hosts: list[ControlsHost]
+    troubles: list[ControlsTrouble]
+    unsigned: int | None

@@ -35,14 +35,7 @@ def _row(one: EvidenceReport) -> Row:
         number(one["number"]) if one["number"] else "",
         printable(one["kind"]),
         printable(one["verdict"]),
-        printable(_when(one["finished"])),
+        printable(moment(one["finished"])),
         "holds" if one["holds"] else "BROKEN",
         one["sha256"][:16],
     )
-
-
-def _when(text: str) -> str:
-    try:
-        return moment(text)
-    except ValueError:
-        return text

@@ -14,6 +14,7 @@ from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_tables
+from verifier.monitor.render.controls import controls_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
 from verifier.monitor.render.environment import environment
@@ -77,6 +78,8 @@ def _tables(report: Envelope) -> Iterator[Table]:
     if "evidence" in report:
         yield from evidence_tables(report["evidence"])
     yield from change_tables(report.get("changes", []))
+    if "controls" in report:
+        yield from controls_tables(report["controls"])
     yield from scenario_tables(report.get("scenarios", []))
 
 

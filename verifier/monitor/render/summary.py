@@ -9,6 +9,7 @@ from typing import Any, cast
 from verifier.core.finding import KINDS, Verdict
 from verifier.monitor.render.audit import audit_headline
 from verifier.monitor.render.changes import changes_headline
+from verifier.monitor.render.controls import controls_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
 from verifier.monitor.render.evidence import evidence_headline
@@ -154,6 +155,7 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "ledger": ledger_headline,
     "changes": changes_headline,
     "evidence": evidence_headline,
+    "controls": controls_headline,
     "scenarios": scenario_headline,
 }
 """Section -> what its command did; the first that a report has is told."""

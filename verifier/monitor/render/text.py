@@ -7,6 +7,7 @@ from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_lines, change_tables
+from verifier.monitor.render.controls import controls_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import (
     Envelope,
@@ -80,6 +81,8 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
         lines += _tables(evidence_tables(report["evidence"]))
     changes = report.get("changes", [])
     lines += [*_tables(change_tables(changes), len(changes)), *change_lines(changes)]
+    if "controls" in report:
+        lines += _tables(controls_tables(report["controls"]))
     lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
