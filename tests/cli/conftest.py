@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.evidence.chain import Keys, make_keys
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """A pair of keys for signed reports."""
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,19 +11,6 @@ from tests.cli import console
 from tests.evidence.chain import Chain, Keys
 from tests.monitor import envelopes
 from verifier.monitor.evidence.sign import signed
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """A pair of keys as openssl makes it."""
-    folder = tmp_path_factory.mktemp("keys")
-    made = Keys(folder / "evidence.pem", folder / "public.pem")
-    for line in (
-        ["genpkey", "-algorithm", "ed25519", "-out", made.private],
-        ["pkey", "-in", made.private, "-pubout", "-out", made.public],
-    ):
-        subprocess.run(["openssl", *line], check=True, capture_output=True)
-    return made
 
 
 @pytest.fixture

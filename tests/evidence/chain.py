@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,19 @@ class Keys:
 
     private: Path
     public: Path
+
+
+def make_keys(folder: Path) -> Keys:
+    """Make a pair of keys below a folder, as openssl makes them."""
+    keys = Keys(folder / "evidence.pem", folder / "evidence.pub.pem")
+    openssl("genpkey", "-algorithm", "ed25519", "-out", keys.private)
+    openssl("pkey", "-in", keys.private, "-pubout", "-out", keys.public)
+    return keys
+
+
+def openssl(*line: str | Path) -> bytes:
+    """Run openssl to its end and return what it printed."""
+    return subprocess.run(["openssl", *line], check=True, capture_output=True).stdout
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.evidence.chain import Chain, Keys, statement_of
-from tests.evidence.conftest import openssl
+from tests.evidence.chain import Chain, Keys, openssl, statement_of
 from tests.monitor import envelopes
 from verifier.config.monitor import Evidence
 from verifier.core.errors import CannotVerify
