@@ -1,4 +1,4 @@
-"""What becomes of a report besides being printed: the history remembers it, and sinks are told.
+"""What becomes of a report besides being printed: it is signed, remembered, and told to sinks.
 
 Nothing that goes wrong here changes what the command found: it is one more finding in the report.
 """
@@ -62,6 +62,7 @@ class Record:
         """
         if isinstance(error, UsageError) and self.name not in JOBS:
             return report
+        report = self._signed(report)
         envelope, now = report.envelope(), self.context.clock.now()
         deliveries = self._deliveries(report, envelope, now)
         try:
@@ -74,6 +75,17 @@ class Record:
             detail = "asked to stop while it was being told: what was not sent waits"
             found = (Finding("not-delivered", "report", detail),)
         return replace(report, findings=(*report.findings, *found))
+
+    def _signed(self, report: Report) -> Report:
+        """Sign a report; return it with its place in the chain, or why it has none."""
+        if self.config.evidence is None:
+            return report
+        from verifier.monitor.evidence.sign import Signed, sign
+
+        made = sign(report.envelope(), self.config.evidence)
+        if isinstance(made, Signed):
+            return replace(report, sections={**report.sections, "signed": made.section()})
+        return replace(report, findings=(*report.findings, made))
 
     def _deliveries(
         self, report: Report, envelope: Mapping[str, object], now: datetime

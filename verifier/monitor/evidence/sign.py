@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.config.monitor import Evidence
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, Interrupted
 from verifier.core.finding import Finding
 from verifier.monitor.evidence.envelope import sealed
 from verifier.monitor.evidence.folder import append
@@ -39,9 +39,14 @@ def sign(envelope: Mapping[str, object], evidence: Evidence) -> Signed | Finding
     """Sign a report and keep it; a finding where that cannot be done, which changes no verdict."""
     try:
         return signed(envelope, Path(evidence.key), Path(evidence.folder))
+    except Interrupted:
+        raise
     except CannotVerify as error:
         detail = f"the report is not signed: {error.message}; {error.remedy}"
         return Finding("not-signed", error.subject, detail, {"error": type(error).__name__})
+    except Exception as error:  # noqa: BLE001 - the report stands, whatever its signature does
+        detail = f"the report is not signed: {type(error).__name__}: {error}"
+        return Finding("not-signed", "restic-verify", detail, {"error": type(error).__name__})
 
 
 def signed(envelope: Mapping[str, object], key: Path, folder: Path) -> Signed:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.monitor.render.drill import Row, Table
-from verifier.monitor.render.envelope_evidence import Evidence, EvidenceReport
+from verifier.monitor.render.envelope_evidence import Evidence, EvidenceReport, Signed
 from verifier.monitor.render.wording import moment, number, printable
 
 _NAMES: Row = ("number", "report", "verdict", "finished", "holds", "SHA-256")
+
+
+def signed_sentence(signed: Signed) -> str:
+    """Return where a report stands, with all of the digest: it is to be kept."""
+    return f"number {signed['number']}, SHA-256 {printable(signed['sha256'])}"
 
 
 def evidence_headline(evidence: Evidence) -> str:

@@ -20,7 +20,7 @@ from verifier.monitor.render.envelope import (
     RenderedFile,
     Timeline,
 )
-from verifier.monitor.render.evidence import evidence_tables
+from verifier.monitor.render.evidence import evidence_tables, signed_sentence
 from verifier.monitor.render.ledger import LIMIT, ledger_tables
 from verifier.monitor.render.scenarios import scenario_files, scenario_tables
 from verifier.monitor.render.summary import (
@@ -235,6 +235,8 @@ def _figures(report: Envelope) -> list[str]:
     if "timeline" not in report and "plan" not in report and report["measurements"]:
         rows = [measured(name, value) for name, value in sorted(report["measurements"].items())]
         lines += _indented(_columns([(printable(name), printable(value)) for name, value in rows]))
+    if "signed" in report:
+        lines.append(f"Signed: {signed_sentence(report['signed'])}")
     tools = ", ".join(f"{name} {version}" for name, version in sorted(report["tool"].items()))
     return [*lines, f"With: {printable(tools)}"] if tools else lines
 
