@@ -36,6 +36,7 @@ class Outpost:
     Attributes:
         root: a folder that everybody may enter; what is installed lies in it, to be changed.
         bin: what goes before everything else on PATH, for an `ssh` that knows the host.
+        under: words before its sshd, in the shell that starts it.
 
     """
 
@@ -43,11 +44,17 @@ class Outpost:
     port: int
     bin: Path
     server: subprocess.Popen[bytes] | None = field(default=None)
+    under: str = ""
 
     @property
     def sbin(self) -> Path:
         """What is /usr/local/sbin there."""
         return self.root / "sbin"
+
+    @property
+    def local_bin(self) -> Path:
+        """What is /usr/local/bin there, from its next start on, once this folder is made."""
+        return self.root / "local-bin"
 
     @property
     def sudoers(self) -> Path:
@@ -58,9 +65,11 @@ class Outpost:
         """Start its sshd."""
         places = {"sbin": "/usr/local/sbin", "sudoers.d": "/etc/sudoers.d"}
         places |= {name: f"/etc/{name}" for name in _LINES}
+        if self.local_bin.is_dir():
+            places["local-bin"] = "/usr/local/bin"
         binds = " && ".join(f"mount --bind {self.root}/{k} {v}" for k, v in places.items())
         program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-        script = f"{binds} && exec {program} -D -e -f {self.root}/sshd_config"
+        script = f"{binds} && exec {self.under} {program} -D -e -f {self.root}/sshd_config"
         argv = ("unshare", "--mount", "--propagation", "private", "sh", "-c", script)
         self.server = subprocess.Popen(argv, stderr=subprocess.PIPE, start_new_session=True)
         assert self.server.stderr is not None
@@ -85,7 +94,7 @@ def outpost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outpost]:
     """Run such a host for one test, with an `ssh` on PATH that knows it as 127.0.0.1."""
     if os.geteuid() != 0:
         pytest.skip("only root can make a host with accounts of its own")
-    with _made() as host:
+    with made() as host:
         monkeypatch.setenv("PATH", f"{host.bin}:{os.environ['PATH']}")
         host.start()
         yield host
@@ -94,7 +103,8 @@ def outpost(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outpost]:
 
 
 @contextmanager
-def _made() -> Iterator[Outpost]:
+def made() -> Iterator[Outpost]:
+    """Make such a host, which is not started; it is gone afterwards."""
     # Not below pytest's own folder, which others may not enter.
     root = Path(tempfile.mkdtemp(prefix="outpost-"))
     root.chmod(0o755)

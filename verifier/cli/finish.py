@@ -17,7 +17,7 @@ from pathlib import Path
 from verifier import __version__
 from verifier.cli.context import Context
 from verifier.cli.internal import REMEDY, internal
-from verifier.cli.output import put, say
+from verifier.cli.output import put, say, shows
 from verifier.cli.record import open_record
 from verifier.clock.system import SystemClock
 from verifier.core.errors import (
@@ -73,7 +73,7 @@ def run_command(
     assert not wrong, f"the report breaks its own schema: {wrong[0]}"
     if options.report is not None:
         _write_folder(Path(options.report), envelope)
-    _print(envelope, as_json=options.json)
+    _print(envelope, environ, as_json=options.json)
     return report.verdict.value
 
 
@@ -115,12 +115,22 @@ def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:
         (folder / "index.html").write_text(page(envelope), encoding="utf-8")
 
 
-def _print(envelope: Mapping[str, object], *, as_json: bool) -> None:
+def _print(envelope: Mapping[str, object], environ: Mapping[str, str], *, as_json: bool) -> None:
     if as_json:
-        from verifier.monitor.render.json import render_json as render
+        from verifier.monitor.render.json import render_json
+
+        text = render_json(envelope)
     else:
-        from verifier.monitor.render.text import text as render
-    say(render(envelope).rstrip("\n") + "\n")
+        from verifier.monitor.render import text as lines
+
+        text = lines.text(envelope, colour=_coloured(environ), plain=not shows(sys.stdout, "✓✗→"))
+    say(text.rstrip("\n") + "\n")
+
+
+def _coloured(environ: Mapping[str, str]) -> bool:
+    # no-color.org: whatever its value, as long as there is one.
+    wanted = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    return wanted and sys.stdout is not None and sys.stdout.isatty()
 
 
 def finish_error(
@@ -157,7 +167,7 @@ def finish_error(
             _write_folder(Path(options.report), envelope)
     if options.json:
         with suppress(CannotVerify):
-            _print(envelope, as_json=True)
+            _print(envelope, environ, as_json=True)
     # What is said of this program itself has its name as its subject.
     put(sys.stderr, f"restic-verify: {message.removeprefix('restic-verify: ')}\n  {remedy}\n")
     return exit_code

@@ -46,6 +46,15 @@ def say(text: str) -> None:
         raise CannotVerify("standard output", message, "make room there, or send it elsewhere")
 
 
+def shows(stream: TextIO | None, signs: str) -> bool:
+    """Say whether a stream's encoding has these signs."""
+    try:
+        signs.encode((stream and stream.encoding) or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
 def _close(stream: TextIO) -> None:
     # Not `close`: Python would write what it still holds once more, and complain at its end.
     with suppress(OSError, ValueError):

@@ -107,6 +107,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     # The cycle.
     "step-failed": Kind(_CRIT, "a backup, forget, prune or sync of the cycle ended with an error"),
+    # What production needs, as `doctor` sees it.
+    "unprepared": Kind(_CRIT, "something that the configuration asks for is not there or fails"),
+    "imperfect": Kind(_WARN, "it works, but not as it should, or not for long"),
     # A scenario, held against what it expects.
     "unexpected": Kind(_CRIT, "a scenario showed something that it does not expect"),
     "unmet": Kind(_CRIT, "a scenario did not show something that it expects"),

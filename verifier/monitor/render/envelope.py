@@ -438,6 +438,16 @@ class FileChange(TypedDict):
     diff: list[str]
 
 
+class CheckRecord(TypedDict):
+    """One question of a check-up with its answer."""
+
+    subject: str
+    name: str
+    status: Literal["ok", "warning", "failed", "unknown", "skipped"]
+    saw: str
+    remedy: str
+
+
 class ErrorRecord(TypedDict):
     """Why a command could not do its work, and what to do about it."""
 
@@ -471,4 +481,5 @@ class Envelope(TypedDict):
     signed: NotRequired[Signed]
     evidence: NotRequired[Evidence]
     controls: NotRequired[Controls]
+    checks: NotRequired[list[CheckRecord]]
     error: NotRequired[ErrorRecord]

@@ -14,6 +14,7 @@ from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_tables
+from verifier.monitor.render.checkup import checkup_tables
 from verifier.monitor.render.controls import controls_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, PlanGroup
@@ -80,6 +81,8 @@ def _tables(report: Envelope) -> Iterator[Table]:
     yield from change_tables(report.get("changes", []))
     if "controls" in report:
         yield from controls_tables(report["controls"])
+    if "checks" in report:
+        yield from checkup_tables(report["checks"])
     yield from scenario_tables(report.get("scenarios", []))
 
 

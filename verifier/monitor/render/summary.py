@@ -9,6 +9,7 @@ from typing import Any, cast
 from verifier.core.finding import KINDS, Verdict
 from verifier.monitor.render.audit import audit_headline
 from verifier.monitor.render.changes import changes_headline
+from verifier.monitor.render.checkup import checkup_headline
 from verifier.monitor.render.controls import controls_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
@@ -71,7 +72,9 @@ def surprises(plan: Plan) -> tuple[Told, ...]:
 
 
 def untold(envelope: Envelope) -> list[FindingRecord]:
-    """Return the findings that a plan does not tell as its surprises already."""
+    """Return the findings that a plan's surprises, or checks, do not tell already."""
+    if "checks" in envelope:
+        return []
     if "plan" not in envelope:
         return envelope["findings"]
     told = {
@@ -156,6 +159,7 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "changes": changes_headline,
     "evidence": evidence_headline,
     "controls": controls_headline,
+    "checks": checkup_headline,
     "scenarios": scenario_headline,
 }
 """Section -> what its command did; the first that a report has is told."""

@@ -7,6 +7,7 @@ from typing import cast
 
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_lines, change_tables
+from verifier.monitor.render.checkup import SIGN_COLOURS, checkup_lines
 from verifier.monitor.render.controls import controls_tables
 from verifier.monitor.render.drill import Table, drill_tables
 from verifier.monitor.render.envelope import (
@@ -47,16 +48,17 @@ LISTED = 20
 SNAPSHOTS_LISTED = 100
 """The same for the snapshots of a group: usual policies keep about 60."""
 
-_COLOURS = {"OK": "32", "WARNING": "33", "CRITICAL": "31", "UNKNOWN": "35"}
+_COLOURS = {"OK": "32", "WARNING": "33", "CRITICAL": "31", "UNKNOWN": "35", **SIGN_COLOURS}
 
 
-def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
+def text(envelope: Mapping[str, object], *, colour: bool = False, plain: bool = False) -> str:
     """Return the report for a person at a terminal: lines of text, the verdict in the first one.
 
     Rendered files are the exception: they stand for themselves.
 
     Args:
         colour: paint verdict and severities with terminal codes.
+        plain: use no signs beyond ASCII.
     """
     report = cast(Envelope, envelope)
     if "files" in report:
@@ -83,6 +85,8 @@ def text(envelope: Mapping[str, object], *, colour: bool = False) -> str:
     lines += [*_tables(change_tables(changes), len(changes)), *change_lines(changes)]
     if "controls" in report:
         lines += _tables(controls_tables(report["controls"]))
+    if "checks" in report:
+        lines += checkup_lines(report["checks"], plain=plain)
     lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
