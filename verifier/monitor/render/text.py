@@ -73,6 +73,19 @@ def text(envelope: Mapping[str, object], *, colour: bool = False, plain: bool = 
         lines += _timeline(report["timeline"])
     if "plan" in report:
         lines += _plan(report["plan"])
+    lines += _further(report)
+    if "checks" in report:
+        lines += checkup_lines(report["checks"], plain=plain)
+    lines += _findings(report)
+    lines += _figures(report)
+    if "timeline" in report:
+        lines += _afterwards(report["timeline"])
+    painted = (_paint(line) for line in lines) if colour else lines
+    return "\n".join(painted) + "\n"
+
+
+def _further(report: Envelope) -> list[str]:
+    lines: list[str] = []
     if "drill" in report:
         lines += _tables(drill_tables(report["drill"]))
     if "audit" in report:
@@ -85,17 +98,11 @@ def text(envelope: Mapping[str, object], *, colour: bool = False, plain: bool = 
     lines += [*_tables(change_tables(changes), len(changes)), *change_lines(changes)]
     if "controls" in report:
         lines += _tables(controls_tables(report["controls"]))
-    if "checks" in report:
-        lines += checkup_lines(report["checks"], plain=plain)
+    scenarios = report.get("scenarios", [])
     lines += _tables(scenario_tables(scenarios), len(scenarios))
     if "toolchain" in report:
         lines += _releases(report["toolchain"])
-    lines += _findings(report)
-    lines += _figures(report)
-    if "timeline" in report:
-        lines += _afterwards(report["timeline"])
-    painted = (_paint(line) for line in lines) if colour else lines
-    return "\n".join(painted) + "\n"
+    return lines
 
 
 def log_line(envelope: Mapping[str, object]) -> str:
