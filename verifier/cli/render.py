@@ -74,12 +74,13 @@ def all_files(config: Config) -> dict[str, File]:
     What the user's own files replace is not among them.
     """
     from verifier.cli.manifest import programs
+    from verifier.cli.monitoring import monitoring
     from verifier.config.own import named_files
     from verifier.cycle.render import render
 
     replaced = {name for one in named_files(config) for name in one.installed}
     rendered = {name: it for name, it in render(config).items() if name not in replaced}
-    return {**rendered, **programs(config)}
+    return {**rendered, **programs(config), **monitoring(config)}
 
 
 def of_machine(files: Mapping[str, File], config: Config, name: str | None) -> dict[str, File]:

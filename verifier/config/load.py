@@ -108,6 +108,9 @@ def contradictions(config: Config) -> Iterator[Problem]:
             remedy = f"did you mean {near[0]!r}?" if near else "add a [[hosts]] table for it"
             expected = f"one of the hosts {', '.join(names)}"
             yield Problem((*table, "host"), repr(host), expected, remedy)
+    if config.alerts.source == "clickhouse" and config.sinks.clickhouse is None:
+        remedy = "add [sinks.clickhouse], or leave alerts.source away"
+        yield Problem(("alerts", "source"), "'clickhouse'", "a source that is configured", remedy)
     yield from _unmountable(config)
 
 

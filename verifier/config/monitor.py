@@ -197,6 +197,7 @@ class Alerts(Table):
         backup: the age of each host's last backup; the ages of `[audit]` where none are given.
         verification: the age of each host's last good verification.
         verifier: how long the alert rules may go without being looked at.
+        source: what the state of the backups is read from.
         remind_every: after the last message on an incident that goes on.
         damping: an incident that comes within it after the one before is flapping.
     """
@@ -204,6 +205,7 @@ class Alerts(Table):
     backup: Ages | None = None
     verification: Ages = Ages.model_validate({"warn-age": "35d", "alarm-age": "45d"})
     verifier: Ages = Ages.model_validate({"warn-age": "30min", "alarm-age": "2h", "allow": "10min"})
+    source: Literal["history", "clickhouse"] = "history"
     remind_every: Span = timedelta(hours=24)
     damping: Span = timedelta(days=3)
     channels: Annotated[tuple[Channel, ...], BeforeValidator(tables)] = ()

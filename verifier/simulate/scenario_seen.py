@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 
 from verifier.config.scenario import Scenario
 from verifier.core.finding import Finding
-from verifier.monitor.alerts.rule import Rule
+from verifier.monitor.subjects import backup_rule
 from verifier.simulate.scenario_alerts import alerts_of
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_recovery import recovery_of
@@ -20,7 +20,7 @@ def show(scenario: Scenario, followed: Following, findings: Iterable[Finding]) -
     hosts = [table.name for table in config.hosts]
     after = simulate.start + timedelta(days=simulate.days)
     until_at = datetime.combine(after, time(), config.zone)
-    rule = Rule(config.audit.warn_age, config.audit.alarm_age)
+    rule = backup_rule(config)
     return Seen(
         tuple(findings),
         tuple(s for group in followed.survivors() for s in group.keep),

@@ -448,6 +448,70 @@ class CheckRecord(TypedDict):
     remedy: str
 
 
+class AlertSubject(TypedDict):
+    """One subject that is watched.
+
+    `good` is when its last success began; null where none is known, and its age then counts from
+    the beginning of the watch. `next` is when it is worth telling of if nothing more is heard; of
+    one that is told of already, when it becomes an alarm.
+    """
+
+    subject: str
+    good: str | None
+    age_s: float
+    next: str | None
+
+
+class AlertIncident(TypedDict):
+    """An incident that is open; `told` is null while a silence keeps it from everybody."""
+
+    subject: str
+    level: Literal["warning", "alarm"]
+    opened: str
+    lasted_s: float
+    flapping: bool
+    told: str | None
+
+
+class AlertTold(TypedDict):
+    """Something that people are told, in its words; `kind` is a kind of transition."""
+
+    kind: str
+    subject: str
+    level: Literal["warning", "alarm"]
+    time: str
+    title: str
+    lines: list[str]
+
+
+class AlertSilence(TypedDict):
+    """A silence that is not over; one of the configuration has no number."""
+
+    number: int | None
+    subject: str
+    begins: str
+    until: str
+    reason: str
+
+
+class AlertTrial(TypedDict):
+    """A channel or sink that was sent a test; `arrived` is null where none can be sent."""
+
+    name: str
+    arrived: bool | None
+    detail: str
+
+
+class Alert(TypedDict):
+    """The section of `alert`: of a look, of a test, of silences."""
+
+    subjects: NotRequired[list[AlertSubject]]
+    incidents: NotRequired[list[AlertIncident]]
+    told: NotRequired[list[AlertTold]]
+    trials: NotRequired[list[AlertTrial]]
+    silences: NotRequired[list[AlertSilence]]
+
+
 class ErrorRecord(TypedDict):
     """Why a command could not do its work, and what to do about it."""
 
@@ -482,4 +546,5 @@ class Envelope(TypedDict):
     evidence: NotRequired[Evidence]
     controls: NotRequired[Controls]
     checks: NotRequired[list[CheckRecord]]
+    alert: NotRequired[Alert]
     error: NotRequired[ErrorRecord]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from verifier.monitor.render.alerts import alert_tables
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_tables
 from verifier.monitor.render.checkup import checkup_tables
@@ -74,6 +75,8 @@ def _tables(report: Envelope) -> Iterator[Table]:
         yield from drill_tables(report["drill"])
     if "audit" in report:
         yield from audit_tables(report["audit"])
+    if "alert" in report:
+        yield from alert_tables(report["alert"])
     if "ledger" in report:
         yield from ledger_tables(report["ledger"])
     if "evidence" in report:

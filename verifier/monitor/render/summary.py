@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from verifier.core.finding import KINDS, Verdict
+from verifier.monitor.render.alerts import alert_headline
 from verifier.monitor.render.audit import audit_headline
 from verifier.monitor.render.changes import changes_headline
 from verifier.monitor.render.checkup import checkup_headline
@@ -155,6 +156,7 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "plan": _plan_headline,
     "drill": drill_headline,
     "audit": audit_headline,
+    "alert": alert_headline,
     "ledger": ledger_headline,
     "changes": changes_headline,
     "evidence": evidence_headline,

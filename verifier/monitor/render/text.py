@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
+from verifier.monitor.render.alerts import alert_messages, alert_tables
 from verifier.monitor.render.audit import audit_tables
 from verifier.monitor.render.changes import change_lines, change_tables
 from verifier.monitor.render.checkup import SIGN_COLOURS, checkup_lines
@@ -90,6 +91,8 @@ def _further(report: Envelope) -> list[str]:
         lines += _tables(drill_tables(report["drill"]))
     if "audit" in report:
         lines += _tables(audit_tables(report["audit"]))
+    if "alert" in report:
+        lines += [*alert_messages(report["alert"]), *_tables(alert_tables(report["alert"]))]
     if "ledger" in report:
         lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
     if "evidence" in report:

@@ -1,0 +1,146 @@
+"""What is heard of backups by way of ClickHouse: log lines and telemetry, asked over HTTP.
+
+Reads alone, and makes nothing. Works with every release from 18.16 on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from verifier.core.errors import CannotVerify
+from verifier.monitor.cycles import SYSTEMD, parse_log
+from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine
+
+_MARGIN = timedelta(days=1)
+"""A run that begins before what is asked for is read whole, and then left out."""
+
+_NO_TABLE = "Code: 60"
+_SAID_LONGEST = 200
+
+
+@dataclass(slots=True)
+class ClickHouseSource:
+    """A server's tables of logs and backups; a `Source`.
+
+    Attributes:
+        service: under which the coordinator's script logs.
+        headers: who asks.
+    """
+
+    url: str
+    database: str
+    table: str
+    backups: str
+    service: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 10.0
+    _lines: dict[tuple[str, datetime], tuple[LogLine, ...]] = field(default_factory=dict)
+
+    def cycles(self, since: datetime, until: datetime) -> Sequence[CycleRun]:
+        """Return the runs that began from one instant up to another, in order.
+
+        Raises:
+            CannotVerify: the server does not answer, or has no such table.
+        """
+        logs = parse_log(self._read(since - _MARGIN, until))
+        found = [log for log in logs if since <= log.cycle.began_at <= until]
+        self._lines = {(log.cycle.coordinator, log.cycle.began_at): log.lines for log in found}
+        return tuple(log.cycle for log in found)
+
+    def last_good_backup(self, host: str) -> BackupRun | None:
+        """Return a host's newest backup that made a whole snapshot.
+
+        Raises:
+            CannotVerify: the server does not answer.
+        """
+        query = (
+            f"SELECT toUnixTimestamp(`when`) AS began, {', '.join(_COLUMNS)} "  # noqa: S608
+            f"FROM {self._named(self.backups)} "
+            f"WHERE host = {_quoted(host)} AND status = 0 ORDER BY `when` DESC LIMIT 1"
+        )
+        rows = self._ask(query, missing_ok=True)
+        return _backup(rows[0]) if rows else None
+
+    def lines(self, cycle: CycleRun) -> Sequence[LogLine]:
+        """Return what a run printed, in order; of those alone that `cycles` returned last."""
+        return self._lines.get((cycle.coordinator, cycle.began_at), ())
+
+    def _read(self, since: datetime, until: datetime) -> list[LogLine]:
+        unit = f"data LIKE '%run backups%' OR data LIKE {_quoted(f'%{self.service}.service%')}"
+        # Of lines of one second the order is that in which they were inserted, which alone one
+        # thread keeps.
+        query = (
+            "SELECT toUnixTimestamp(`when`) AS at, host, service, data FROM ("  # noqa: S608
+            "SELECT `when`, host, service, data, rowNumberInAllBlocks() AS place "
+            f"FROM {self._named(self.table)} "
+            f"WHERE `when` >= toDateTime({int(since.timestamp())}) "
+            f"AND `when` <= toDateTime({int(until.timestamp())}) "
+            f"AND (service = {_quoted(self.service)} OR (service = '{SYSTEMD}' AND ({unit})))"
+            ") ORDER BY `when`, place"
+        )
+        return [
+            LogLine(_instant(row["at"]), row["host"], row["service"], row["data"])
+            for row in self._ask(query)
+        ]
+
+    def _named(self, table: str) -> str:
+        return f"`{self.database}`.`{table}`"
+
+    def _ask(self, query: str, *, missing_ok: bool = False) -> list[dict[str, Any]]:
+        remedy = "see that it runs and that [sinks.clickhouse] is right, or set alerts.source"
+        try:
+            answer = httpx.post(
+                f"{self.url}/",
+                content=f"{query} FORMAT JSONEachRow".encode(),
+                params={"max_threads": "1"},
+                headers=dict(self.headers),
+                timeout=self.timeout_s,
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            message = f"ClickHouse cannot be asked: {error or type(error).__name__}"
+            raise CannotVerify(self.url, message, remedy) from error
+        if answer.is_success:
+            return [json.loads(line) for line in answer.text.splitlines()]
+        if missing_ok and _NO_TABLE in answer.text:
+            return []
+        said = " ".join(answer.text.split())[:_SAID_LONGEST]
+        message = f"ClickHouse answered {answer.status_code}: {said}"
+        raise CannotVerify(self.url, message, remedy)
+
+
+_COLUMNS = (
+    "host",
+    "duration_s",
+    "status",
+    "snapshot",
+    "restic",
+    "files_new",
+    "files_changed",
+    "files_unmodified",
+    "processed_bytes",
+    "added_bytes",
+    "errors",
+)
+
+
+def _backup(row: Mapping[str, Any]) -> BackupRun:
+    # Numbers of 64 bits come as texts, unless the server is told otherwise.
+    counts = (int(row[name]) for name in _COLUMNS[5:])
+    texts = row["snapshot"], row["restic"]
+    began_at, status = _instant(row["began"]), int(row["status"])
+    return BackupRun(row["host"], began_at, float(row["duration_s"]), status, *texts, *counts)
+
+
+def _instant(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
