@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,18 +107,19 @@ def _looked(config: Config, context: Context, history: History, inputs: dict[str
 
     started_at = context.clock.now()
     evaluation, undelivered = take_look(config, context, history, started_at)
-    findings = (*findings_of(evaluation, config), *undelivered)
-    return _concluded(
-        findings,
+    report = _concluded(
+        findings_of(evaluation, config),
         Coverage("subjects", len(evaluation.watched), len(evaluation.watched)),
         (started_at, context.clock.now()),
         {**inputs, "now": started_at.isoformat(), "source": config.alerts.source},
         section_of(evaluation, config, history),
     )
+    # What a sink did not take changes no verdict.
+    return replace(report, findings=(*report.findings, *undelivered))
 
 
 def _tested(config: Config, context: Context, inputs: dict[str, str]) -> Report:
-    from verifier.cli.alert_test import try_out
+    from verifier.cli.channels import try_out
 
     started_at = context.clock.now()
     trials = try_out(config, context)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from verifier.cli.context import Context
 from verifier.config.models import Config
-from verifier.core.finding import Finding
+from verifier.core.errors import CannotVerify
+from verifier.core.finding import Finding, Verdict
 from verifier.cycle.coordinator import fire_times
 from verifier.monitor.alerts.watch import Watch
+from verifier.monitor.delivery import end_delivery
 from verifier.monitor.evaluation import Evaluation, evaluate
 from verifier.monitor.heard import HistorySource, Source
 from verifier.monitor.history.memory import History
 from verifier.monitor.messages import alert_message
-from verifier.monitor.render.wording import moment, span
+from verifier.monitor.render.wording import count, moment, span
 from verifier.monitor.subjects import (
     VERIFIER,
     Fires,
@@ -28,6 +30,9 @@ from verifier.monitor.watching import next_at
 
 if TYPE_CHECKING:
     from verifier.monitor.render.envelope import AlertSilence
+
+
+JOB = "alert"
 
 
 def subjects_of(config: Config) -> tuple[str, ...]:
@@ -45,16 +50,33 @@ def take_look(
 
     Returns:
         The look, and what could not be delivered.
-    """
-    from verifier.cli.deliver import send_owed
 
-    source = _source(config, context, history)
-    # Nobody else looks meanwhile: two looks from one memory would tell everything twice.
-    with history.together():
-        evaluation = evaluate(config, history, source, fires(config), now)
-        look = evaluation.look
-        history.save_look(look.watches, look.transitions, now, evaluation.deliveries)
+    Raises:
+        CannotVerify: what there is to look at cannot be read; who expects to hear of the job does.
+    """
+    from verifier.cli.deliver import outbox, send_owed
+
+    try:
+        source = _source(config, context, history)
+        # Nobody else looks meanwhile: two looks from one memory would tell everything twice.
+        with history.together():
+            evaluation = evaluate(config, history, source, fires(config), now)
+            look = evaluation.look
+            # That somebody looked is what is waited for, whatever there was to be seen.
+            done = end_delivery(JOB, Verdict.OK, _summary(evaluation), now)
+            owed = (*evaluation.deliveries, done)
+            history.save_look(look.watches, look.transitions, now, owed)
+    except CannotVerify as error:
+        said = end_delivery(JOB, Verdict.UNKNOWN, f"{error.subject}: {error.message}", now)
+        outbox(config, context).post((said,), now)
+        raise
     return evaluation, send_owed(config, context, history, now)
+
+
+def _summary(evaluation: Evaluation) -> str:
+    open_ones = [watch for watch in evaluation.look.watches.values() if watch.incident]
+    looked = f"{count(len(evaluation.watched), 'subject')} looked at"
+    return f"{looked}, {count(len(open_ones), 'incident')} open"
 
 
 def fires(config: Config) -> Fires:

@@ -79,6 +79,10 @@ def sinks(config: Config, context: Context) -> Iterator[Sink]:
     if table.webhook:
         yield _webhook(table.webhook, read, context, timeout_s)
     yield from _pings(table.pings, read, timeout_s)
+    if config.alerts.channels:
+        from verifier.cli.channels import channels
+
+        yield from channels(config, context)
 
 
 def send_owed(
@@ -89,10 +93,17 @@ def send_owed(
     Returns:
         Of each sink that has not taken everything, what waits or is given up.
     """
-    owed = history.owed()
-    findings = outbox(config, context).flush(now, owed)
-    # What a sink did not take waits in its spool by now.
-    history.sent(owed)
+    box = outbox(config, context)
+    # Each is in the spool before it is forgotten here, and in it once, so that nothing is sent
+    # twice by whoever comes after a process that was killed in between.
+    with history.together():
+        owed = history.owed()
+        unkept = box.keep(owed, now)
+        if not unkept:
+            history.sent(owed)
+    findings = box.flush(now, owed if unkept else ())
+    if unkept:
+        history.sent(owed)
     return findings
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "monthly": "drill a production repository: integrity, every host, rehearsal, copy, audit",
     "drill": "hold one host's snapshots against its live files, byte for byte, now",
     "audit": "hold a repository's snapshots against its policy, and look for what is unusual",
+    "alert": "hold the alert rules against what is known, once, and tell what follows",
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
     "report verify": "hold signed reports against a public key, and against each other",

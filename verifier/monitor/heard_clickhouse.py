@@ -114,12 +114,7 @@ class ClickHouseSource:
         raise CannotVerify(self.url, message, remedy)
 
 
-_COLUMNS = (
-    "host",
-    "duration_s",
-    "status",
-    "snapshot",
-    "restic",
+_COUNTS = (
     "files_new",
     "files_changed",
     "files_unmodified",
@@ -127,14 +122,27 @@ _COLUMNS = (
     "added_bytes",
     "errors",
 )
+_COLUMNS = ("host", "duration_s", "status", "snapshot", "restic", *_COUNTS)
 
 
 def _backup(row: Mapping[str, Any]) -> BackupRun:
     # Numbers of 64 bits come as texts, unless the server is told otherwise.
-    counts = (int(row[name]) for name in _COLUMNS[5:])
-    texts = row["snapshot"], row["restic"]
-    began_at, status = _instant(row["began"]), int(row["status"])
-    return BackupRun(row["host"], began_at, float(row["duration_s"]), status, *texts, *counts)
+    counts = (int(row[name]) for name in _COUNTS)
+    new, changed, unmodified, processed_bytes, added_bytes, errors = counts
+    return BackupRun(
+        row["host"],
+        _instant(row["began"]),
+        float(row["duration_s"]),
+        int(row["status"]),
+        row["snapshot"],
+        row["restic"],
+        new,
+        changed,
+        unmodified,
+        processed_bytes,
+        added_bytes,
+        errors,
+    )
 
 
 def _instant(seconds: Any) -> datetime:

@@ -130,9 +130,13 @@ class Outbox:
         return self._run([e for e in errands if e.loose or e.queue.waits()])
 
     def keep(self, deliveries: Sequence[Delivery], now: datetime) -> tuple[Finding, ...]:
-        """Put deliveries into the spool without an attempt: whoever sends next sends them."""
+        """Put deliveries into the spool without an attempt: whoever sends next sends them.
+
+        What waits there already is not put again.
+        """
         errands = [e for e in self._errands(deliveries, now) if e.loose]
         for errand in errands:
+            _leave_out(errand, errand.queue.ids())
             _put(errand, alone=False)
         return tuple(filter(None, map(self._told, errands)))
 
@@ -295,6 +299,11 @@ def _parcels(sink: Sink, deliveries: Iterable[Delivery], now: datetime) -> list[
     )
     starts = range(0, len(theirs), sink.batch)
     return [Parcel(theirs[start : start + sink.batch], now) for start in starts]
+
+
+def _leave_out(errand: _Errand, ids: frozenset[str]) -> None:
+    rest = (tuple(d for d in parcel.deliveries if d.id not in ids) for parcel in errand.loose)
+    errand.loose = [Parcel(deliveries, errand.now) for deliveries in rest if deliveries]
 
 
 def _put(errand: _Errand, *, alone: bool) -> None:

@@ -115,6 +115,17 @@ class Queue:
         except DeliveryFailed:
             return True
 
+    def ids(self) -> frozenset[str]:
+        """Return the IDs of the deliveries that wait, as far as they can be read now."""
+        found: set[str] = set()
+        with suppress(DeliveryFailed):
+            for path in self.waiting():
+                # Whoever sends may take one at any time, and sets aside what is torn.
+                with suppress(OSError, ValueError, RecursionError):
+                    deliveries, _ = _parsed(json.loads(path.read_bytes()))
+                    found.update(delivery.id for delivery in deliveries)
+        return frozenset(found)
+
     def read(self, path: Path) -> Parcel | None:
         """Return a parcel; of one that is torn nothing, and it is set aside."""
         try:
