@@ -18,12 +18,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-Mood = Literal["accept", "refuse", "hang", "trickle", "cut-before", "cut-after", "redirect"]
+Mood = Literal[
+    "accept", "refuse", "hang", "trickle", "cut-before", "cut-amid", "cut-after", "redirect"
+]
 """What it does with a request.
 
 `cut-before` closes the connection in the middle of the request, before anything is done with it;
 `cut-after` does all of it and closes in place of the answer: only the receiver knows that it
-arrived. `trickle` sends a byte of the answer's head from time to time, and never an end.
+arrived. `cut-amid` is for a gate alone: half of the body's lines get through, and then the line to
+the real server is cut, too. `trickle` sends a byte of the answer's head from time to time, and
+never an end.
 """
 
 
@@ -53,15 +57,21 @@ class Receiver:
         received: what arrived, in order; what it refused or cut off before is not among it.
         mood: how it meets requests from now on.
         plan: moods of the next requests, one each, before `mood` counts again.
-        refusal: what it answers when it refuses.
+        refusal: what it answers when it refuses; none to repeat what it was sent.
         answer: what it answers when it accepts.
+        halve: what it does with a request that is cut in the middle.
     """
 
-    def __init__(self, answer: Callable[[Received], Answer]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Received], Answer],
+        halve: Callable[[Received], object] = lambda _: None,
+    ) -> None:
+        self.halve = halve
         self.received: list[Received] = []
         self.mood: Mood = "accept"
         self.plan: list[Mood] = []
-        self.refusal = Answer(503, b"not now\n")
+        self.refusal: Answer | None = Answer(503, b"not now\n")
         self.answer = answer
         self.let_go = threading.Event()
         """Ends what hangs."""
@@ -124,7 +134,10 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             elif mood == "trickle":
                 self._trickle()
             elif mood == "refuse":
-                self._say(receiver.refusal)
+                self._say(receiver.refusal or _repeated(received))
+            elif mood == "cut-amid":
+                receiver.halve(received)
+                self._cut()
             elif mood == "redirect":
                 self._say(Answer(302, b"", (("Location", "http://127.0.0.1:1/elsewhere"),)))
             else:
@@ -155,14 +168,21 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _repeated(received: Received) -> Answer:
+    return Answer(500, f"you sent \x1b[31m {received}\n".encode())
+
+
 def _accepted(_: Received) -> Answer:
     return Answer()
 
 
 @contextmanager
-def run_receiver(answer: Callable[[Received], Answer] = _accepted) -> Iterator[Receiver]:
+def run_receiver(
+    answer: Callable[[Received], Answer] = _accepted,
+    halve: Callable[[Received], object] = lambda _: None,
+) -> Iterator[Receiver]:
     """Run one in the block."""
-    receiver = Receiver(answer)
+    receiver = Receiver(answer, halve)
     try:
         yield receiver
     finally:
@@ -184,7 +204,20 @@ def gate(url: str) -> Iterator[Receiver]:
         finally:
             line.close()
 
-    with run_receiver(passed_on) as receiver:
+    def passed_on_in_half(request: Received) -> None:
+        # Where a line ends is where a reader is likeliest to believe that this was all.
+        lines = request.body.splitlines(keepends=True)
+        half = b"".join(lines[: len(lines) // 2])
+        with socket.create_connection((address.hostname, address.port), timeout=60) as line:
+            head = f"{request.method} {request.path} HTTP/1.1\r\n"
+            head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+            line.sendall(f"{head}\r\n".encode() + half)
+            line.shutdown(socket.SHUT_WR)
+            # Until the server has made up its mind.
+            while line.recv(4096):
+                pass
+
+    with run_receiver(passed_on, passed_on_in_half) as receiver:
         yield receiver
 
 

@@ -80,7 +80,11 @@ class Line:
                     method,
                     url,
                     content=content,
-                    headers={"User-Agent": _AGENT, **headers},
+                    # Names and passwords may be more than ASCII.
+                    headers={
+                        name.encode(): value.encode()
+                        for name, value in {"User-Agent": _AGENT, **headers}.items()
+                    },
                     params=params,
                     extensions={"trace": watch.see},
                 ) as answer,
