@@ -114,6 +114,11 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
+        def handle(self) -> None:
+            # Who was killed says no goodbye.
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:
             with suppress(ConnectionError):
                 self._meet(receiver.next_mood())

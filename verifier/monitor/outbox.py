@@ -78,6 +78,7 @@ class _Errand:
         end: when there is no more time for it, in ticks.
         loose: what is not on disk.
         fresh: files that nobody else can have sent from.
+        arrived: IDs of what the sink has taken before, and in this go.
         error: why the sink did not take something.
         unkept: why something could not be kept on disk.
         torn, given_up: how many parcels.
@@ -89,6 +90,7 @@ class _Errand:
     end: float
     loose: list[Parcel]
     fresh: set[Path | None] = field(default_factory=lambda: {None})
+    arrived: set[str] = field(default_factory=set)
     error: DeliveryFailed | None = None
     unkept: DeliveryFailed | None = None
     torn: int = 0
@@ -201,7 +203,8 @@ class Outbox:
                     if self._time.ticks() >= errand.end:
                         raise _failed(errand, "another process is sending to it", _LATER)
                     self._time.sleep(_LOCK_WAIT_S)
-                errand.queue.sweep()
+                errand.queue.tidy()
+                errand.arrived = errand.queue.arrived()
                 yield True
 
     def _send_waiting(self, errand: _Errand) -> None:
@@ -224,14 +227,12 @@ class Outbox:
             del errand.loose[0]
 
     def _deliver(self, errand: _Errand, parcel: Parcel) -> None:
-        """Send a parcel until it has arrived.
+        """Send a parcel until all of it has arrived.
 
         Raises:
             DeliveryFailed: it has not, in all attempts.
         """
         patience, ticks = self._patience, self._time.ticks
-        if ticks() >= errand.end:
-            raise _failed(errand, "the time is up", _LATER)
 
         def enough(state: RetryCallState) -> bool:
             late = ticks() + state.upcoming_sleep >= errand.end
@@ -244,14 +245,19 @@ class Outbox:
             sleep=self._time.sleep,
             reraise=True,
         ):
+            rest = tuple(d for d in parcel.deliveries if d.id not in errand.arrived)
+            if not rest:
+                return
             with attempt:
+                if ticks() >= errand.end:
+                    raise _failed(errand, "the time is up", _LATER)
                 again = parcel.path not in errand.fresh or attempt.retry_state.attempt_number > 1
                 try:
-                    errand.sink.deliver(parcel.deliveries, again=again)
+                    errand.sink.deliver(rest, again=again)
                 except DeliveryFailed as error:
-                    if 0 < error.arrived < len(parcel.deliveries):
-                        parcel = errand.queue.shorten(parcel, error.arrived)
+                    _arrive(errand, parcel, rest[: error.arrived])
                     raise
+                _arrive(errand, parcel, rest)
 
     def _give_up(self, errand: _Errand) -> None:
         """Remove, the oldest first, what has waited for too long or is too much."""
@@ -318,6 +324,12 @@ def _put(errand: _Errand, *, alone: bool) -> None:
             del errand.loose[0]
     except DeliveryFailed as error:
         errand.unkept = error
+
+
+def _arrive(errand: _Errand, parcel: Parcel, deliveries: Sequence[Delivery]) -> None:
+    errand.arrived |= {delivery.id for delivery in deliveries}
+    if parcel.path is not None and deliveries:
+        errand.queue.note(deliveries)
 
 
 def _supersede(errand: _Errand) -> None:

@@ -11,9 +11,9 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from verifier.monitor.delivery import SCHEMA, Delivery, parse_delivery, render_d
 
 LIMIT_BYTES = 256 << 20
 """How much may wait for one sink."""
+
+ARRIVED_BYTES = 1 << 20
+"""How much is remembered of what arrived: some 30,000 deliveries."""
 
 _PARCEL = re.compile(r"([0-9]{12})\.json")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part")
@@ -53,6 +56,7 @@ class Queue:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._arrived = folder / "arrived"
 
     @contextmanager
     def hold(self) -> Iterator[Callable[[], bool]]:
@@ -146,21 +150,46 @@ class Queue:
                 parcel.path.unlink(missing_ok=True)
                 _settle(self._folder)
 
-    def shorten(self, parcel: Parcel, arrived: int) -> Parcel:
-        """Leave out the first deliveries of a parcel, which have arrived.
+    def arrived(self) -> set[str]:
+        """Return the IDs of the last deliveries that arrived.
 
         Raises:
-            DeliveryFailed: it cannot be written anew; it is as it was.
+            DeliveryFailed: they cannot be read.
         """
-        rest = replace(parcel, deliveries=parcel.deliveries[arrived:])
-        if parcel.path is not None:
-            with self._translated(), self._written(_rendered(rest)) as temporary:
-                temporary.replace(parcel.path)
-                _settle(self._folder)
-        return rest
+        with self._translated():
+            try:
+                return set(self._arrived.read_text(errors="replace").splitlines())
+            except FileNotFoundError:
+                return set()
 
-    def sweep(self) -> None:
-        """Remove what killed processes were writing; those that live hold a lock on theirs."""
+    def note(self, deliveries: Iterable[Delivery]) -> None:
+        """Remember that deliveries arrived, so that none is sent twice, whoever posts it again.
+
+        Raises:
+            DeliveryFailed: it cannot be written.
+        """
+        lines = "".join(f"{delivery.id}\n" for delivery in deliveries)
+        with self._translated(), self._arrived.open("a") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def tidy(self) -> None:
+        """Remove what killed processes were writing, and forget what arrived long ago.
+
+        Raises:
+            DeliveryFailed: the folder cannot be written.
+        """
+        self._sweep()
+        with self._translated(), suppress(FileNotFoundError):
+            if self._arrived.stat().st_size > ARRIVED_BYTES:
+                # The first line of the newer half is half a line.
+                newest = self._arrived.read_bytes()[-ARRIVED_BYTES // 2 :].partition(b"\n")[2]
+                with self._written(newest) as temporary:
+                    temporary.replace(self._arrived)
+
+    def _sweep(self) -> None:
+        # Those who live hold a lock on theirs.
         with suppress(OSError):
             for path in filter(lambda p: _TEMPORARY.fullmatch(p.name), self._folder.iterdir()):
                 with path.open("rb") as left:
