@@ -206,8 +206,10 @@ def planned(host: str = "web1", *, refused: str = "") -> dict[str, object]:
     return envelope("plan", {"plan": plan}, findings=(surprise,), coverage=covered)
 
 
-def drilled(*, corrupted: int = 0, host: str = "web1") -> dict[str, object]:
-    """Return the report of a monthly drill on two hosts."""
+def drilled(
+    *, corrupted: int = 0, host: str = "web1", others: Iterable[str] = ("db1",)
+) -> dict[str, object]:
+    """Return the report of a monthly drill on some hosts; what is corrupted is the first one's."""
     counts = {"identical": 14_848, "changed": 12, "corrupted": corrupted}
     hosts = [
         {
@@ -218,7 +220,7 @@ def drilled(*, corrupted: int = 0, host: str = "web1") -> dict[str, object]:
             "bytes": 1_500_000_000,
             "counts": dict(counts),
         }
-        for name in (host, "db1")
+        for name in (host, *others)
     ]
     found = tuple(
         Finding(

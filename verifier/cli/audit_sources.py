@@ -107,7 +107,7 @@ def _open(location: str, config: Config | None, context: Context) -> tuple[str, 
 def _terms(options: argparse.Namespace, config: Config | None, context: Context) -> Terms:
     given = keep_options(options)
     policy = parse_keep(given) if given or config is None else config.policy()  # type: ignore[arg-type]
-    rules = rules_for(options.rules or _release(config, context))
+    rules = rules_for(options.rules or forgetting_release(config, context))
     check_known(policy, rules)
     named = options.timezone or (config.schedule.timezone if config else None)
     group_by = config.group_by if config else GROUP_BY
@@ -130,7 +130,8 @@ def _terms(options: argparse.Namespace, config: Config | None, context: Context)
     )
 
 
-def _release(config: Config | None, context: Context) -> str:
+def forgetting_release(config: Config | None, context: Context) -> str:
+    """Return the release of the restic that forgets here; the newest known where none is found."""
     # The restic that forgets here, where it is installed; an audit does without one.
     program = config.repository.restic if config else None
     try:

@@ -33,6 +33,7 @@ COMMANDS = {
     "report controls": "map the signed reports of a period to controls, on a page to be printed",
     "render": "write what production installs, or say what of it has drifted",
     "doctor": "see whether everything is in place: machine, repository, hosts, sinks, timers",
+    "dashboard": "serve the pages: the present, durations, logs, proofs, restore points, reports",
     "clock": "run any command under a clock of your own",
     "toolchain": "provide further restic releases side by side",
 }

@@ -34,9 +34,30 @@ def forget_ahead(
         What survives at the end with its reasons then, and of what exists now, what is gone.
     """
     existing = tuple(snapshots)
-    alive = list(existing)
+    daily = follow_ahead(existing, policy, rules, now=now, days=days, zone=zone, group_by=group_by)
+    *_, (_, decision) = daily
+    return (
+        decision
+        if decision.refused
+        else replace(decision, groups=tuple(_with_gone(decision, existing, group_by)))
+    )
+
+
+def follow_ahead(
+    snapshots: Iterable[Snapshot],
+    policy: Policy,
+    rules: Rules,
+    *,
+    now: datetime,
+    days: int,
+    zone: tzinfo,
+    group_by: Sequence[str],
+) -> Iterator[tuple[datetime, Decision]]:
+    """Yield what forget decides now and after every day, with when; each removes what it says."""
+    alive = list(snapshots)
     coming = continue_as_before(alive, now=now, until=now + timedelta(days=days), group_by=group_by)
     decision = decide(alive, policy, rules, now=now, zone=zone, group_by=group_by)
+    yield now, decision
     arrived = 0
     for day in range(1, days + 1):
         at = now + timedelta(days=day)
@@ -46,11 +67,7 @@ def forget_ahead(
             alive.append(coming[arrived])
             arrived += 1
         decision = decide(alive, policy, rules, now=at, zone=zone, group_by=group_by)
-    return (
-        decision
-        if decision.refused
-        else replace(decision, groups=tuple(_with_gone(decision, existing, group_by)))
-    )
+        yield at, decision
 
 
 def _with_gone(

@@ -20,7 +20,7 @@ from verifier.monitor.delivery import Delivery
 from verifier.monitor.history import incidents as told
 from verifier.monitor.history import reports, runs
 from verifier.monitor.history.incidents import PastIncident, PastSilence
-from verifier.monitor.history.reports import PastReport, Verified
+from verifier.monitor.history.reports import PastReport, Verification, Verified
 from verifier.monitor.history.runs import PastCycle
 from verifier.monitor.history.tables import Store, connect, connect_reader, written
 from verifier.monitor.history.tidy import Removed, tidy
@@ -97,6 +97,16 @@ class History:
         query = f"SELECT {runs.BACKUP_COLUMNS} FROM backups WHERE {where}"  # noqa: S608
         return tuple(map(runs.backup_of, self.store.rows(query, *values)))
 
+    def newest_backups(
+        self, host: str | None, since: datetime | None, until: datetime | None, limit: int
+    ) -> tuple[BackupRun, ...]:
+        """Return so many of the backups that `backups` returns, the newest first."""
+        span = written(since or _EVER), written(until or _NEVER)
+        where = "began_at >= ? AND began_at < ? ORDER BY began_at DESC, host LIMIT ?"
+        if host is None:
+            return self._backups(where, *span, limit)
+        return self._backups(f"host = ? AND {where}", host, *span, limit)
+
     def cycles(
         self, since: datetime | None = None, until: datetime | None = None
     ) -> tuple[PastCycle, ...]:
@@ -105,6 +115,21 @@ class History:
         with self.store.read() as connection:
             where = "began_at >= ? AND began_at < ?"
             return tuple(runs.read_cycles(connection, where, span))
+
+    def cycles_before(self, at: datetime | None, limit: int) -> tuple[PastCycle, ...]:
+        """Return so many cycles that began before an instant, if one is given, the newest first."""
+        where = (
+            "number IN (SELECT number FROM cycles WHERE began_at < ? "
+            "ORDER BY began_at DESC, number DESC LIMIT ?)"
+        )
+        with self.store.read() as connection:
+            found = runs.read_cycles(connection, where, (written(at or _NEVER), limit))
+            return tuple(found)[::-1]
+
+    def cycle_spans(self, since: datetime) -> tuple[CycleRun, ...]:
+        """Return the cycles that began since then without what they did, the oldest first."""
+        with self.store.read() as connection:
+            return tuple(runs.read_spans(connection, written(since)))
 
     def last_cycle(self) -> PastCycle | None:
         """Return the cycle that began last."""
@@ -154,6 +179,11 @@ class History:
         """Return of each host that was verified the newest look, and the newest that was good."""
         with self.store.read() as connection:
             return reports.read_verified(connection)
+
+    def verifications_since(self, since: datetime) -> tuple[Verification, ...]:
+        """Return every look at a host's backup since then, the oldest first."""
+        with self.store.read() as connection:
+            return tuple(reports.read_verifications(connection, written(since)))
 
     # Alerts.
 

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -165,6 +165,13 @@ def read_verified(connection: sqlite3.Connection) -> dict[str, Verified]:
     newest = _newest(connection, "1")
     good = _newest(connection, "verdict IN ('OK', 'WARNING')")
     return {host: Verified(one, good.get(host)) for host, one in newest.items()}
+
+
+def read_verifications(connection: sqlite3.Connection, since: str) -> Iterator[Verification]:
+    """Yield every verification since an instant, the oldest first."""
+    query = "SELECT host, at, verdict, report FROM verifications WHERE at >= ? ORDER BY at, host"
+    for host, at, verdict, report in connection.execute(query, (since,)):
+        yield Verification(host, datetime.fromisoformat(at).astimezone(UTC), verdict, report)
 
 
 def _newest(connection: sqlite3.Connection, condition: str) -> dict[str, Verification]:

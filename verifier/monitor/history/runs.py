@@ -196,6 +196,17 @@ def read_cycles(
         )
 
 
+def read_spans(connection: sqlite3.Connection, since: str) -> Iterator[CycleRun]:
+    """Yield the cycles since an instant without backups and stages, the oldest first."""
+    rows = connection.execute(
+        "SELECT coordinator, service, began_at, duration_s, status, run FROM cycles "
+        "WHERE began_at >= ? ORDER BY began_at, number",
+        (since,),
+    )
+    for coordinator, service, began_at, duration_s, status, run in rows:
+        yield CycleRun(coordinator, service, _instant(began_at), duration_s, status, (), (), run)
+
+
 def _by_cycle(rows: sqlite3.Cursor) -> dict[int, list[tuple[Any, ...]]]:
     return {
         number: [row[1:] for row in group] for number, group in groupby(rows, lambda row: row[0])

@@ -1,0 +1,131 @@
+"""What the dashboard holds the history to, put together from the configuration."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verifier.cli.audit_sources import forgetting_release
+from verifier.cli.context import Context
+from verifier.cli.drilling import cleaned, open_primary
+from verifier.cli.programs import local_host
+from verifier.core.errors import VerifyError
+from verifier.monitor.alerts.rule import Dues, Rule
+from verifier.monitor.dashboard.terms import Forgetting, Held, Reading, Schedule, Terms
+from verifier.retention.rules import rules_for
+
+if TYPE_CHECKING:
+    from verifier.config.models import Config
+    from verifier.config.monitor import Ages
+
+READ_AGAIN = timedelta(hours=1)
+"""How old a reading of the repository may be before it is read again."""
+
+_WEEK = timedelta(days=7)
+
+
+def dashboard_terms(config: Config, context: Context, *, read_repository: bool) -> Terms:
+    """Return the terms of a configuration.
+
+    Args:
+        read_repository: whether the repository's snapshots are read, in the background.
+    """
+    schedule = Schedule(tuple(config.schedule.times), config.zone)
+    alerts = config.alerts
+    forgetting = Forgetting(
+        config.policy(),
+        rules_for(forgetting_release(config, context)),
+        config.group_by,
+        {host.name: cleaned(host.include) for host in config.hosts},
+    )
+    backup = alerts.backup or _plain(config)
+    reader = Reader(config, context) if read_repository else None
+    return Terms(
+        tuple(host.name for host in config.hosts),
+        schedule,
+        Held(_rule(config, backup), lambda a, b: Dues(schedule.fired(a - _WEEK, b + _WEEK))),
+        Held(_rule(config, alerts.verification), lambda a, b: Dues(_monthly(config, a, b))),
+        _rule(config, alerts.verifier),
+        forgetting,
+        ahead=lambda now: _ahead(config, schedule, now),
+        ledger=lambda: _ledger(Path(config.monthly.ledger)),
+        reading=reader.reading if reader else lambda: None,
+    )
+
+
+def _plain(config: Config) -> Ages:
+    from verifier.config.monitor import Ages
+
+    audit = config.audit
+    return Ages.model_construct(warn_age=audit.warn_age, alarm_age=audit.alarm_age)
+
+
+def _rule(config: Config, ages: Ages) -> Rule:
+    alerts = config.alerts
+    return Rule(ages.warn_age, ages.alarm_age, ages.allow, alerts.remind_every, alerts.damping)
+
+
+def _monthly(config: Config, since: datetime, until: datetime) -> Iterator[datetime]:
+    # From the month before the first to the second after the last.
+    first, last = since.year * 12 + since.month - 2, until.year * 12 + until.month + 1
+    for month in range(first, last + 1):
+        day = date(month // 12, month % 12 + 1, config.jobs.monthly_day)
+        yield datetime.combine(day, config.jobs.monthly_time, config.zone)
+
+
+def _ahead(config: Config, schedule: Schedule, now: datetime) -> list[tuple[str, datetime]]:
+    backups = (at for at in schedule.fired(now, now + _WEEK) if at > now)
+    monthly = (at for at in _monthly(config, now, now) if at > now)
+    found = (("the next backup", next(backups, None)), ("the monthly drill", next(monthly, None)))
+    return [(name, at) for name, at in found if at is not None]
+
+
+def _ledger(path: Path) -> Mapping[str, object] | None:
+    from verifier.drill.standing import read_ledger
+    from verifier.drill.telling import ledger_section
+
+    try:
+        return ledger_section(read_ledger(path)) if path.is_file() else None
+    except VerifyError:
+        return None
+
+
+class Reader:
+    """The repository's snapshots, read in the background, as old as `READ_AGAIN` at most.
+
+    A request never waits for it: it is told what was read last, and how that went.
+    """
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self._config = config
+        self._context = context
+        self._reading = Reading(None, None)
+        self._tried_at: datetime | None = None
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def reading(self) -> Reading:
+        """Return what was read last, and begin to read again where that is old."""
+        now = self._context.clock.now()
+        with self._lock:
+            busy = self._thread is not None and self._thread.is_alive()
+            due = self._tried_at is None or now - self._tried_at >= READ_AGAIN
+            if due and not busy:
+                self._tried_at = now
+                self._thread = threading.Thread(target=self._read, daemon=True)
+                self._thread.start()
+        return self._reading
+
+    def _read(self) -> None:
+        here = local_host(self._context.environ, inherit=True)
+        try:
+            repository = open_primary(self._config, self._context, here)
+            snapshots = tuple(repository.snapshots())
+        except VerifyError as error:
+            self._reading = replace(self._reading, problem=f"{error.subject}: {error.message}")
+            return
+        self._reading = Reading(snapshots, self._context.clock.now())

@@ -1,0 +1,1 @@
+"""The pages: read-only, without scripts, over the history alone."""

@@ -1,0 +1,59 @@
+"""Where each page is: the one place that writes paths, with every name in them quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote
+
+NOW = "/"
+DURATIONS = "/durations"
+CYCLES = "/cycles"
+COVERAGE = "/coverage"
+RETENTION = "/retention"
+REPORTS = "/reports"
+
+NAVIGATION = (
+    (NOW, "Now"),
+    (DURATIONS, "Durations"),
+    (CYCLES, "Logs"),
+    (COVERAGE, "Coverage"),
+    (RETENTION, "Retention"),
+    (REPORTS, "Reports"),
+)
+"""Pages in the order of the bar above every one of them."""
+
+
+def link(path: str, **query: str | int | None) -> str:
+    """Return a path with a query; what is None or empty is left out."""
+    told = "&".join(f"{name}={_quoted(str(v))}" for name, v in query.items() if v not in {None, ""})
+    return f"{path}?{told}" if told else path
+
+
+def host(name: str, days: str = "") -> str:
+    """Return the page of one host's backups."""
+    return link(DURATIONS, host=name, days=days)
+
+
+def cycle(place: str | int) -> str:
+    """Return the page of one cycle's log."""
+    return f"{CYCLES}/{_quoted(str(place))}"
+
+
+def report(number: int) -> str:
+    """Return the page of one report."""
+    return f"{REPORTS}/{number}"
+
+
+def query(raw: bytes) -> Mapping[str, str]:
+    """Return a query string's values; of a name that comes twice, the last.
+
+    Bytes that are no UTF-8 come as they do from file names, so that they match those.
+    """
+    pairs = parse_qsl(
+        raw.decode("latin-1"), keep_blank_values=True, errors="surrogateescape", max_num_fields=50
+    )
+    return dict(pairs)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
