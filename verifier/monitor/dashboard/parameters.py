@@ -96,7 +96,7 @@ class Query:
         if value is None:
             return parameter.default
         digits = value.removeprefix("-")
-        fits = value.isascii() and digits.isdigit() and len(digits) <= 15
+        fits = value.isascii() and digits.isdigit() and len(digits) <= 18
         if not fits or not parameter.least <= int(value) <= parameter.most:
             bounds = f"{parameter.least} to {parameter.most}"
             raise Unfit(f"{parameter.name} is a whole number from {bounds}")
