@@ -23,21 +23,34 @@ SPANS = (
 )
 
 
+_UNITS = {
+    "hourly": "hours",
+    "daily": "days",
+    "weekly": "weeks",
+    "monthly": "months",
+    "yearly": "years",
+}
+
+
 def add_keep_options(parser: argparse.ArgumentParser) -> None:
     """Add `--keep-*` and `--group-by`."""
     policy = parser.add_argument_group("policy, as for `restic forget`")
     for rule in COUNTS:
-        policy.add_argument(
-            f"--keep-{rule}", metavar="N", help="a count, or unlimited" if rule == "last" else None
-        )
+        about = f"the newest of each of the last N {_UNITS.get(rule)} that have one"
+        if rule == "last":
+            about = "the newest N; a count, or unlimited, here and below"
+        policy.add_argument(f"--keep-{rule}", metavar="N", help=about)
     for rule in SPANS:
-        policy.add_argument(
-            f"--keep-{rule}",
-            metavar="DURATION",
-            help="such as 1y5m7d2h" if rule == "within" else None,
-        )
+        unit = _UNITS.get(rule.removeprefix("within-"), "")
+        about = f"the newest of each of the {unit} within it"
+        if rule == "within":
+            about = "all within it before the newest; such as 1y5m7d2h, here and below"
+        policy.add_argument(f"--keep-{rule}", metavar="DURATION", help=about)
     policy.add_argument(
-        "--keep-tag", metavar="TAG[,TAG]", action="append", help="may be given several times"
+        "--keep-tag",
+        metavar="TAG[,TAG]",
+        action="append",
+        help="those that carry all of these tags (may be repeated)",
     )
     policy.add_argument(
         "--group-by", metavar="KEYS", help="host, paths, tags by comma (default: host,paths)"
