@@ -68,6 +68,10 @@ def shim(folder: Path, name: str, body: str) -> None:
 
 
 RECORD = r"""
+if [[ ${0##*/} == restic && ${1-} == version ]]; then
+    echo 'restic 0.18.0 compiled with go1.24.4 on linux/amd64'
+    exit 0
+fi
 printf '%s\0' "${0##*/}" "$@" >>"$LOG.args"
 printf '%s %s %s %s %s\n' "${0##*/}" "${1-}" "${RESTIC_REPOSITORY-}" "${RESTIC_PASSWORD-}" \
     "${RESTIC_FROM_PASSWORD-}" >>"$LOG"
@@ -313,6 +317,28 @@ def test_no_value_becomes_a_command_on_a_host(machine: Machine, value: str) -> N
     ] == machine.arguments()  # fmt: skip
     assert f"/r/{value}" in (machine.folder / "log").read_text()
     assert not list(machine.folder.rglob("pwned"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("echo 'restic 0.18.0 compiled with go'", ["restic host=web1 version=0.18.0"]),
+        ("echo 'restic v0.14.0 (v0.14.0) compiled'", ["restic host=web1 version=0.14.0"]),
+        ("echo something else", []),
+        ("exit 1", []),
+    ],
+    ids=["release", "v", "no-restic", "failure"],
+)
+def test_the_hosts_release_is_told_and_stops_no_backup(
+    machine: Machine, answer: str, told: list[str]
+) -> None:
+    body = f"if [[ ${{1-}} == version ]]; then {answer}; exit; fi\n{RECORD}"
+    shim(machine.folder / "bin", "restic", body)
+
+    done = machine.run(keyed(machine, hosts=one_host()), BACKUP, RESTIC_PASSWORD="secret")
+
+    assert (0, "", told) == (done.returncode, done.stderr, done.stdout.splitlines())
+    assert ["restic", "backup"] == machine.arguments()[:2]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -8,8 +8,9 @@ import pytest
 
 from verifier.core.finding import Finding
 from verifier.core.host import Completed
+from verifier.monitor.spoken import Stage
 from verifier.simulate.timeline import Step
-from verifier.simulate.worlds.stages import Ran, Stage, failures, parse_stages
+from verifier.simulate.worlds.stages import Ran, failures, parse_stages
 
 AT = datetime(2024, 1, 1, 4, tzinfo=UTC)
 WEB = "backup host=web1 status=0 duration_s=1\n"
@@ -26,7 +27,7 @@ def found(stdout: str, status: int, missed: tuple[str, ...] = ()) -> list[Findin
 def test_stages_are_read_among_other_output() -> None:
     noise = '{"message_type":"summary"}\n  status=0\nbackup: no status=1 here\n'
 
-    assert (Stage("backup", "web1", 0), Stage("forget", "", 0), Stage("prune", "", 0)) == (
+    assert (Stage("backup", "web1", 0, 1), Stage("forget", "", 0, 0), Stage("prune", "", 0, 0)) == (
         parse_stages((noise + WEB + noise + FORGET + WELL).encode())
     )
 

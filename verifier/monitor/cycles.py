@@ -122,7 +122,7 @@ class _Heard:
     status: int | None = None
     exited: int | None = None
     unit_ended: bool = False
-    duration_s: float | None = None
+    reckoned_at: datetime | None = None
     since: _Since = field(default_factory=_Since)
     releases: dict[str, str] = field(default_factory=dict)
     backups: list[BackupRun] = field(default_factory=list)
@@ -176,7 +176,7 @@ class _Heard:
     def _stage(self, at: datetime, stage: Stage) -> None:
         began_at = _second(at) - timedelta(seconds=stage.duration_s)
         if stage.name == "run":
-            self.status, self.duration_s = stage.status, stage.duration_s
+            self.status, self.reckoned_at = stage.status, began_at
         elif stage.host:
             self.backups.append(_backup(stage, began_at, self.since))
         else:
@@ -186,7 +186,7 @@ class _Heard:
     def log(self) -> CycleLog:
         """Return it as a value."""
         last_at = _second(self.lines[-1].at)
-        began_at = self._began_at(last_at)
+        began_at = self._began_at()
         backups = (
             _with_release(backup, self.releases.get(backup.host, "")) for backup in self.backups
         )
@@ -202,14 +202,14 @@ class _Heard:
         )
         return CycleLog(cycle, tuple(self.lines))
 
-    def _began_at(self, last_at: datetime) -> datetime:
-        first_at = min(_second(self.lines[0].at), *(b.began_at for b in self.backups), last_at)
-        reckoned = last_at - timedelta(seconds=self.duration_s or 0)
+    def _began_at(self) -> datetime:
+        first_at = min([_second(self.lines[0].at), *(run.began_at for run in self.backups)])
+        reckoned_at = self.reckoned_at or first_at
         if self.begun_at is None:
-            return min(first_at, reckoned)
+            return min(first_at, reckoned_at)
         begun_at = _second(self.begun_at)
         # Lines that were all dated when they were sent, after the run.
-        return reckoned if reckoned < begun_at - _LOOSE else begun_at
+        return reckoned_at if reckoned_at < begun_at - _LOOSE else begun_at
 
 
 class _Reading:

@@ -68,7 +68,9 @@ class History:
     def record_cycle(self, cycle: CycleRun, lines: Sequence[LogLine] = ()) -> bool:
         """Record a run; one that is known is completed. Say whether anything was new."""
         with self.store.change() as connection:
-            return runs.record_cycle(connection, cycle, lines)
+            before = connection.total_changes
+            runs.record_cycle(connection, cycle, lines)
+            return connection.total_changes > before
 
     def hosts(self) -> tuple[str, ...]:
         """Return every host of which a backup is known, by name."""

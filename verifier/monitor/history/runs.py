@@ -31,10 +31,19 @@ class PastCycle:
     cycle: CycleRun
 
 
-def record_cycle(connection: sqlite3.Connection, cycle: CycleRun, lines: Sequence[LogLine]) -> bool:
-    """Write down what is new of a cycle, within a transaction; say whether anything was."""
-    before = connection.total_changes
-    number = find_cycle(connection, cycle)
+def record_cycle(
+    connection: sqlite3.Connection,
+    cycle: CycleRun,
+    lines: Sequence[LogLine],
+    number: int | None = None,
+) -> int:
+    """Write down what is new of a cycle, within a transaction; return its number.
+
+    Args:
+        number: under which it is known, where it is not to be found by its beginning.
+    """
+    if number is None:
+        number = find_cycle(connection, cycle)
     if number is None:
         number = _insert(connection, cycle)
     else:
@@ -45,7 +54,7 @@ def record_cycle(connection: sqlite3.Connection, cycle: CycleRun, lines: Sequenc
         row = number, stage.name, written(stage.began_at), stage.duration_s, stage.status
         connection.execute("INSERT OR IGNORE INTO stages VALUES (?, ?, ?, ?, ?)", row)
     _add_lines(connection, number, lines)
-    return connection.total_changes > before
+    return number
 
 
 def find_cycle(connection: sqlite3.Connection, cycle: CycleRun) -> int | None:
@@ -99,25 +108,39 @@ def _insert(connection: sqlite3.Connection, cycle: CycleRun) -> int:
 
 
 def _complete(connection: sqlite3.Connection, number: int, cycle: CycleRun) -> None:
-    query = "SELECT run, began_at, duration_s, status FROM cycles WHERE number = ?"
-    run, began_at, duration_s, status = connection.execute(query, (number,)).fetchone()
+    query = "SELECT service, run, began_at, duration_s, status FROM cycles WHERE number = ?"
+    before = connection.execute(query, (number,)).fetchone()
+    _, run, began_at, duration_s, status = before
     # A poorer account of it takes nothing back.
     began = min(began_at, written(cycle.began_at))
-    ended = max(
-        _instant(began_at) + timedelta(seconds=duration_s),
-        cycle.ended_at,
-    )
+    ended = max(_instant(began_at) + timedelta(seconds=duration_s), cycle.ended_at)
     after = (
+        cycle.service,
         run or cycle.run,
         began,
         (ended - _instant(began)).total_seconds(),
         status if cycle.status is None else cycle.status,
     )
-    if after != (run, began_at, duration_s, status):
+    if after != before:
         change = (
-            "UPDATE cycles SET run = ?, began_at = ?, duration_s = ?, status = ? WHERE number = ?"
+            "UPDATE cycles SET service = ?, run = ?, began_at = ?, duration_s = ?, status = ? "
+            "WHERE number = ?"
         )
         connection.execute(change, (*after, number))
+
+
+def clear_cycle(connection: sqlite3.Connection, number: int) -> None:
+    """Forget all that is known of a cycle but its number and its beginning."""
+    reset = "UPDATE cycles SET duration_s = 0, status = NULL WHERE number = ?"
+    connection.execute(reset, (number,))
+    for table in ("backups", "stages", "lines"):
+        connection.execute(f"DELETE FROM {table} WHERE cycle = ?", (number,))  # noqa: S608
+
+
+def replace_cycle(connection: sqlite3.Connection, number: int, cycle: CycleRun) -> None:
+    """Let a cycle that was cleared have begun at this one's beginning."""
+    began = "UPDATE cycles SET began_at = ?, run = ? WHERE number = ?"
+    connection.execute(began, (written(cycle.began_at), cycle.run, number))
 
 
 def _add_lines(connection: sqlite3.Connection, number: int, lines: Sequence[LogLine]) -> None:

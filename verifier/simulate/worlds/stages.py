@@ -1,40 +1,29 @@
-"""What a cycle says of itself: one line a stage, `NAME [host=HOST] status=N duration_s=N`."""
+"""What a cycle says of itself, held against how it ended."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verifier.core.finding import Finding
 from verifier.core.host import Completed
+from verifier.monitor.spoken import Stage, parse_end, parse_stage
 from verifier.simulate.timeline import Step
-
-_STAGE = re.compile(
-    r"(?P<name>\w+)(?: host=(?P<host>\S+))? status=(?P<status>[0-9]+) duration_s=[0-9.]+"
-)
-_ENDED = re.compile(rb"^(Finished|Failed) run backups", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of a cycle and how it ended; `host` is empty for what concerns all."""
-
-    name: str
-    host: str
-    status: int
 
 
 def parse_stages(stdout: bytes) -> tuple[Stage, ...]:
     """Parse what the coordinator's script printed; its last line, on the whole run, is no stage."""
-    found = map(_STAGE.fullmatch, stdout.decode(errors="replace").splitlines())
-    stages = (Stage(m["name"], m["host"] or "", int(m["status"])) for m in found if m)
-    return tuple(stage for stage in stages if stage.name != "run")
+    stages = map(parse_stage, _lines(stdout))
+    return tuple(stage for stage in stages if stage and stage.name != "run")
 
 
 def has_ended(stdout: bytes) -> bool:
     """Say whether the script ran to its last line."""
-    return _ENDED.search(stdout) is not None
+    return any(parse_end(line) is not None for line in _lines(stdout))
+
+
+def _lines(stdout: bytes) -> list[str]:
+    return stdout.decode(errors="replace").splitlines()
 
 
 @dataclass(frozen=True, slots=True)
