@@ -196,8 +196,8 @@ class _Heard:
             began_at,
             (last_at - began_at).total_seconds(),
             self.status,
-            tuple(backups),
-            tuple(self.stages),
+            tuple(sorted(backups, key=lambda run: (run.began_at, run.host))),
+            tuple(sorted(self.stages, key=lambda run: (run.began_at, run.name))),
             self.run,
         )
         return CycleLog(cycle, tuple(self.lines))

@@ -9,13 +9,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from verifier.monitor.cycles import CycleLog, parse_log
 from verifier.monitor.history.memory import History
 from verifier.monitor.history.runs import (
+    PastCycle,
     clear_cycle,
     find_cycle,
+    read_cycles,
     read_lines,
     record_cycle,
     replace_cycle,
@@ -50,18 +52,20 @@ def absorb(history: History, lines: Iterable[LogLine]) -> Absorbed:
     """
     new = tuple(lines)
     with history.store.change() as connection:
-        near = {number: read_lines(connection, number) for number in sorted(_near(connection, new))}
-        known = {_key(line) for stored in near.values() for line in stored}
-        backups = _backups(connection, near)
-        touched = _settle(connection, near, parse_log(_together(near, new)))
-    found = (line for log in touched for line in log.lines)
+        near = {past.number: past for past in _near(connection, new)}
+        stored = {number: read_lines(connection, number) for number in near}
+        lines_known = _Known(_line(line) for told in stored.values() for line in told)
+        backups_known = _Known(
+            _backup(backup, past.cycle) for past in near.values() for backup in past.cycle.backups
+        )
+        touched = _settle(connection, stored, parse_log(_together(stored, new)))
     return Absorbed(
-        tuple(line for line in found if _key(line) not in known),
+        tuple(line for log in touched for line in log.lines if _line(line) not in lines_known),
         tuple(
             backup
             for log in touched
             for backup in log.cycle.backups
-            if (backup.host, written(backup.began_at)) not in backups
+            if _backup(backup, log.cycle) not in backups_known
         ),
         tuple(log.cycle for log in touched),
     )
@@ -73,7 +77,7 @@ def _together(near: Mapping[int, Sequence[LogLine]], new: Sequence[LogLine]) -> 
     yield from new
 
 
-def _near(connection: sqlite3.Connection, lines: Sequence[LogLine]) -> Iterator[int]:
+def _near(connection: sqlite3.Connection, lines: Sequence[LogLine]) -> Iterator[PastCycle]:
     """Yield the cycles that lines may belong to, or set apart."""
     by_host: dict[str, list[LogLine]] = {}
     for line in lines:
@@ -81,22 +85,19 @@ def _near(connection: sqlite3.Connection, lines: Sequence[LogLine]) -> Iterator[
     for host, told in by_host.items():
         first, last = min(line.at for line in told), max(line.at for line in told)
         first = first.replace(microsecond=0)
-        span = written(first), written(last)
-        waited = written(first - UNDER_WAY)
-        yield from _numbers(connection, _BESIDE, (host, *span, waited))
+        span = written(first), written(last), written(first - UNDER_WAY)
+        yield from read_cycles(connection, _BESIDE, (host, *span))
         for run in {line.run for line in told} - {""}:
-            yield from _numbers(connection, _RUNS, (host, run))
-
-
-def _numbers(connection: sqlite3.Connection, query: str, values: Sequence[object]) -> Iterator[int]:
-    return (number for (number,) in connection.execute(query, values).fetchall())
+            yield from read_cycles(connection, _RUNS, (host, run))
 
 
 _BESIDE = """
+number IN (
 SELECT number FROM cycles WHERE coordinator = ?1 AND began_at BETWEEN ?2 AND ?3
 UNION
 SELECT number FROM cycles
-WHERE coordinator = ?1 AND began_at BETWEEN ?4 AND ?2 AND status IS NULL
+WHERE coordinator = ?1 AND began_at BETWEEN ?4 AND ?2
+  AND (status IS NULL OR strftime('%s', began_at) + duration_s + 1 >= strftime('%s', ?2) + 0)
 UNION
 SELECT number FROM (
   SELECT number, max(began_at) FROM cycles WHERE coordinator = ?1 AND began_at < ?2
@@ -107,8 +108,9 @@ SELECT number FROM (
   SELECT number, min(began_at) FROM cycles WHERE coordinator = ?1 AND began_at > ?3
   GROUP BY service
 )
+)
 """
-_RUNS = "SELECT number FROM cycles WHERE coordinator = ? AND run = ?"
+_RUNS = "coordinator = ? AND run = ?"
 
 
 def _settle(
@@ -140,11 +142,24 @@ def _settle(
     return [log for log, _ in touched]
 
 
-def _backups(connection: sqlite3.Connection, numbers: Iterable[int]) -> set[tuple[str, str]]:
-    query = "SELECT host, began_at FROM backups WHERE cycle = ?"
-    return {row for number in numbers for row in connection.execute(query, (number,))}
+class _Known:
+    """Things that were known before, each by what it is and by its run where both know that."""
+
+    def __init__(self, things: Iterable[tuple[object, str]]) -> None:
+        self._runs: dict[object, set[str]] = {}
+        for thing, run in things:
+            self._runs.setdefault(thing, set()).add(run)
+
+    def __contains__(self, thing: tuple[object, str]) -> bool:
+        what, run = thing
+        runs = self._runs.get(what, set())
+        return bool(runs) and (not run or bool({"", run} & runs))
 
 
-def _key(line: LogLine) -> tuple[str, datetime, str, str]:
-    # As the tables know it: by the second.
-    return line.host, line.at.replace(microsecond=0), line.service, line.data
+def _line(line: LogLine) -> tuple[object, str]:
+    # By the second, as the tables know it.
+    return (line.host, line.at.replace(microsecond=0), line.service, line.data), line.run
+
+
+def _backup(backup: BackupRun, cycle: CycleRun) -> tuple[object, str]:
+    return (cycle.coordinator, backup.host, backup.began_at), cycle.run
