@@ -146,7 +146,7 @@ def test_order_and_repetition_do_not_matter(
     assert parse_cycles(log) == parse_cycles(line for chunk in chunks for line in chunk)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(pieces())
 def test_pieces_leave_what_the_whole_would(
     drawn: tuple[tuple[LogLine, ...], list[list[LogLine]]],
@@ -158,7 +158,7 @@ def test_pieces_leave_what_the_whole_would(
     assert once(log) == new
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(logs(known=False), st.booleans())
 def test_a_source_without_fractions_adds_nothing(log: tuple[LogLine, ...], known: bool) -> None:
     """The same runs come by journald first, and then from a table of whole seconds."""

@@ -32,6 +32,9 @@ SYSTEMD = "systemd"
 UNIT = "run-backups"
 """The unit that is meant where nothing tells its name."""
 
+SILENT = timedelta(minutes=5)
+"""How long after systemd starts the unit its first line may come, where nothing else ties them."""
+
 _MESSAGE_LONGEST = 500
 
 _LOOSE = timedelta(seconds=2)
@@ -252,7 +255,8 @@ class _Reading:
         """Return the cycle of which systemd alone has spoken, and that this line begins."""
         for heard in reversed(self.cycles):
             if heard.coordinator == line.host and heard.run == line.run:
-                return heard if not (heard.spoke or heard.over) else None
+                begins = line.at - heard.lines[0].at <= SILENT
+                return heard if begins and not (heard.spoke or heard.over) else None
         return None
 
     def _new(self, coordinator: str, service: str, run: str) -> _Heard:
