@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Mood = Literal[
     "accept", "refuse", "hang", "trickle", "cut-before", "cut-amid", "cut-after", "redirect"
@@ -66,8 +73,10 @@ class Receiver:
         self,
         answer: Callable[[Received], Answer],
         halve: Callable[[Received], object] = lambda _: None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.halve = halve
+        self._scheme = "https" if tls else "http"
         self.received: list[Received] = []
         self.mood: Mood = "accept"
         self.plan: list[Mood] = []
@@ -78,13 +87,17 @@ class Receiver:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     @property
     def url(self) -> str:
         """Its address, without a last slash."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         """Stop, and let go of those who wait."""
@@ -115,8 +128,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
         def handle(self) -> None:
-            # Who was killed says no goodbye.
-            with suppress(ConnectionError):
+            # Who was killed says no goodbye, and who takes no certificate none that is polite.
+            with suppress(ConnectionError, ssl.SSLError):
                 super().handle()
 
         def do_GET(self) -> None:
@@ -185,9 +198,14 @@ def _accepted(_: Received) -> Answer:
 def run_receiver(
     answer: Callable[[Received], Answer] = _accepted,
     halve: Callable[[Received], object] = lambda _: None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Receiver]:
-    """Run one in the block."""
-    receiver = Receiver(answer, halve)
+    """Run one in the block.
+
+    Args:
+        tls: it speaks HTTPS by this.
+    """
+    receiver = Receiver(answer, halve, tls)
     try:
         yield receiver
     finally:
@@ -224,6 +242,27 @@ def gate(url: str) -> Iterator[Receiver]:
 
     with run_receiver(passed_on, passed_on_in_half) as receiver:
         yield receiver
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return what a server on loopback needs to speak TLS; nobody vouches for `certificate.pem`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def take_look(
     from verifier.cli.deliver import outbox, send_owed
 
     try:
-        source = _source(config, context, history)
+        source = source_of(config, context, history)
         # Nobody else looks meanwhile: two looks from one memory would tell everything twice.
         with history.together():
             evaluation = evaluate(config, history, source, fires(config), now)
@@ -84,7 +84,7 @@ def fires(config: Config) -> Fires:
     return lambda first, days: fire_times(config.times, config.zone, first, days)
 
 
-def _source(config: Config, context: Context, history: History) -> Source:
+def source_of(config: Config, context: Context, history: History) -> Source:
     table = config.sinks.clickhouse
     if config.alerts.source == "history" or table is None:
         return HistorySource(history)

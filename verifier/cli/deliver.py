@@ -88,11 +88,13 @@ def sinks(config: Config, context: Context) -> Iterator[Sink]:
 def send_owed(
     config: Config, context: Context, history: History, now: datetime
 ) -> tuple[Finding, ...]:
-    """Send what the history owes to the sinks, and what waits for them.
+    """Send what the history owes to the sinks, and what waits for them, and what is measured now.
 
     Returns:
         Of each sink that has not taken everything, what waits or is given up.
     """
+    from verifier.cli.measure import measured
+
     box = outbox(config, context)
     # Each is in the spool before it is forgotten here, and in it once, so that nothing is sent
     # twice by whoever comes after a process that was killed in between.
@@ -101,10 +103,11 @@ def send_owed(
         unkept = box.keep(owed, now)
         if not unkept:
             history.sent(owed)
-    findings = box.flush(now, owed if unkept else ())
+    metrics, unmeasured = measured(config, context, history, now)
+    findings = box.flush(now, (*(owed if unkept else ()), *metrics))
     if unkept:
         history.sent(owed)
-    return findings
+    return (*unmeasured, *findings)
 
 
 def _clickhouse(table: ClickHouse, read: Callable[[Secret], str], timeout_s: float) -> Sink:

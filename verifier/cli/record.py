@@ -151,9 +151,10 @@ def open_record(name: str, options: argparse.Namespace, context: Context) -> Rec
 
 def summary(report: Envelope) -> str:
     """Return a report in a few lines for people: its verdict, and a line a kind of trouble."""
-    from verifier.monitor.render.summary import by_kind, verdict_line
+    from verifier.monitor.render.summary import by_kind
+    from verifier.monitor.render.text import log_line
 
-    lines = [verdict_line(report)]
+    lines = [log_line(report)]
     for kind in by_kind(report["findings"]):
         if kind.severity != "OK":
             first = kind.findings[0]

@@ -151,13 +151,13 @@ class ClickHouse:
         try:
             wanted = self._lacking(table, rows) if again else rows
             if wanted:
-                self._ask(f"INSERT INTO {self._named(table)} FORMAT JSONEachRow", _lines(wanted))
+                self._ask(self._insertion(table), _lines(wanted))
         except Refused as error:
             if not _NO_TABLE.search(error.said):
                 raise
             # Only now, so that a user who may do nothing but insert needs no other right.
             self._create(table)
-            self._ask(f"INSERT INTO {self._named(table)} FORMAT JSONEachRow", _lines(rows))
+            self._ask(self._insertion(table), _lines(rows))
 
     def _lacking(self, table: Table, rows: Sequence[Row]) -> list[Row]:
         """Ask which rows are there, and return the others; of equal ones as many as are missing."""
@@ -182,6 +182,11 @@ class ClickHouse:
             f"CREATE TABLE IF NOT EXISTS {self._named(table)} ({columns}) "
             f"ENGINE = MergeTree() PARTITION BY toYYYYMM(`when`) ORDER BY {table.order}"
         )
+
+    def _insertion(self, table: Table) -> str:
+        # Further columns of a table that is not ours have their defaults.
+        columns = ", ".join(f"`{name}`" for name in table.columns)
+        return f"INSERT INTO {self._named(table)} ({columns}) FORMAT JSONEachRow"
 
     def _named(self, table: Table) -> str:
         return f"`{self._database}`.`{table.name}`"

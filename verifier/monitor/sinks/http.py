@@ -74,7 +74,7 @@ class Line:
         watch = _Watch(self.timeout_s)
         try:
             with (
-                httpx.Client(verify=_certificates(), timeout=self.timeout_s) as client,
+                httpx.Client(verify=certificates(), timeout=self.timeout_s) as client,
                 watch,
                 client.stream(
                     method,
@@ -165,5 +165,6 @@ def _shown_host(url: str) -> str:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def certificates() -> ssl.SSLContext:
+    """Return what certificates are verified by: the system's store, or `SSL_CERT_FILE`."""
     return ssl.create_default_context()

@@ -19,8 +19,7 @@ from typing import Any, cast
 
 from verifier.core.errors import DeliveryFailed
 from verifier.monitor.delivery import Delivery
-from verifier.monitor.render.envelope import Envelope
-from verifier.monitor.render.summary import verdict_line
+from verifier.monitor.render.text import log_line
 
 NAME = "journal"
 SOCKET = Path("/run/systemd/journal/socket")
@@ -105,7 +104,7 @@ _Entry = tuple[str, int, Mapping[str, object]]
 def _report(body: Mapping[str, Any]) -> _Entry:
     verdict = body["verdict"]
     told = {"VERDICT": verdict, "COMMAND": body["kind"]}
-    return verdict_line(cast(Envelope, body)), _PRIORITIES[verdict], told
+    return log_line(body), _PRIORITIES[verdict], told
 
 
 def _alert(body: Mapping[str, Any]) -> _Entry:
