@@ -31,6 +31,7 @@ COMMANDS = {
     "manifest": "write what every file holds, just before it is backed up",
     "report verify": "hold signed reports against a public key, and against each other",
     "report controls": "map the signed reports of a period to controls, on a page to be printed",
+    "daemon": "run the jobs where there is no systemd: backups, drill, alerts",
     "render": "write what production installs, or say what of it has drifted",
     "doctor": "see whether everything is in place: machine, repository, hosts, sinks, timers",
     "dashboard": "serve the pages: the present, durations, logs, proofs, restore points, reports",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import time
 from ipaddress import ip_address
 from typing import Literal
 
@@ -19,7 +20,8 @@ from verifier.cycle.template import fill, nearest_word
 UNITS = "etc/systemd/system"
 STATE = "/var/lib/restic-verify"
 
-_TIDY_AT = "05:30"
+TIDY_AT = time(5, 30)
+"""When old history goes, in the schedule's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _jobs(config: Config) -> tuple[Job, ...]:
         Job(
             "alert", "the alert rules", "alert", open_line, every_s, after=f"{collect.unit}.service"
         ),
-        Job("tidy", "what is too old to keep", "history tidy", shut, daily_at=_TIDY_AT),
+        Job("tidy", "what is too old to keep", "history tidy", shut, daily_at=f"{TIDY_AT:%H:%M}"),
         Job("dashboard", "the pages", "dashboard", pages, serves=True),
     )
 

@@ -48,6 +48,7 @@ class LocalHost:
         name: the host's name, as in the configuration.
         env: the environment that every command inherits, whole; `CLEAN_ENV` where none is given.
         grace_s: how long a command may go on between SIGINT and SIGKILL.
+        ending: what is sent in place of SIGINT.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class LocalHost:
         *,
         env: Mapping[str, str] | None = None,
         grace_s: float = GRACE_S,
+        ending: signal.Signals = signal.SIGINT,
     ) -> None:
         self._name = name
+        self._ending_by = ending
         self._env = dict(CLEAN_ENV if env is None else env)
         self._grace_s = grace_s
         self._live: set[subprocess.Popen[bytes]] = set()
@@ -119,7 +122,7 @@ class LocalHost:
             self._ending = True
             self._changed.wait_for(lambda: not self._live, timeout=SETTLED_S)
             for process in self._live:
-                _signal_group(process, signal.SIGINT)
+                _signal_group(process, self._ending_by)
             if not self._changed.wait_for(lambda: not self._live, timeout=self._grace_s):
                 for process in self._live:
                     _signal_group(process, signal.SIGKILL)
@@ -158,7 +161,7 @@ class LocalHost:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=SETTLED_S - age_s)
             if process.returncode is None:
-                _signal_group(process, signal.SIGINT)
+                _signal_group(process, self._ending_by)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=self._grace_s)
         finally:
