@@ -15,13 +15,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
+from typing import TYPE_CHECKING
 
 from verifier.core.errors import DeliveryFailed
 from verifier.core.finding import Finding
 from verifier.monitor.delivery import Delivery, Sink
 from verifier.monitor.spool import LIMIT_BYTES, Parcel, Queue
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 KIND = "not-delivered"
 
@@ -232,6 +234,9 @@ class Outbox:
         Raises:
             DeliveryFailed: it has not, in all attempts.
         """
+        # Only now: it brings asyncio along, and most commands have nothing to send.
+        from tenacity import Retrying, retry_if_exception_type, wait_exponential
+
         patience, ticks = self._patience, self._time.ticks
 
         def enough(state: RetryCallState) -> bool:
