@@ -103,6 +103,18 @@ def next_at(watch: Watch, one: Watched) -> datetime | None:
     return None
 
 
+def instants(watch: Watch, one: Watched) -> tuple[datetime, datetime] | None:
+    """Return when the age of a subject is worth telling, and when it is an alarm.
+
+    Both hold if nothing more is heard, whether they lie ahead or have passed; none where nothing is
+    due. This is what metrics tell those who watch for themselves.
+    """
+    overdue = overdue_at(one.rule, one.dues, watch.good_at, watch.failed_at)
+    if overdue is None:
+        return None
+    return overdue, max(overdue, watch.good_at + one.rule.alarm_age)
+
+
 def _begun(one: Watched, now: datetime) -> Watch:
     """Begin a watch on a subject that has a past: what it knows of that counts, and is not told."""
     watch = begin_watch(one.subject, now)
