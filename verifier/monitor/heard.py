@@ -19,6 +19,7 @@ LATE = timedelta(days=8)
 """How late a word may come and still be heard in full; of what is older, the newest success is."""
 
 _SECOND = timedelta(seconds=1)
+_MOMENT = timedelta(microseconds=1)
 
 
 class Source(Protocol):
@@ -45,7 +46,8 @@ class HistorySource:
 
     def cycles(self, since: datetime, until: datetime) -> Sequence[CycleRun]:
         """Return the runs that began from one instant up to another, in order."""
-        return tuple(past.cycle for past in self.history.cycles(since, until))
+        found = self.history.cycles(since, until + _MOMENT)
+        return tuple(past.cycle for past in found)
 
     def last_good_backup(self, host: str) -> BackupRun | None:
         """Return a host's newest backup that made a whole snapshot."""
