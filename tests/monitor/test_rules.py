@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -18,25 +18,21 @@ from typing import Any, Literal
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.monitor.alerting import CONFIG, configured
+from tests.monitor.alerting import CONFIG, backup, configured, cycle
+from tests.monitor.envelopes import drilled
 from tests.servers.programs import find
 from verifier.config.models import Config
 from verifier.cycle.coordinator import fire_times
-from verifier.monitor.alerts.rule import Dues
-from verifier.monitor.alerts.transition import News, Transition
-from verifier.monitor.alerts.watch import Watch
+from verifier.monitor.alerts.transition import Transition
+from verifier.monitor.evaluation import evaluate
+from verifier.monitor.heard import HistorySource
+from verifier.monitor.history.memory import History, open_history
+from verifier.monitor.metrics import exposition
 from verifier.monitor.rules import alertmanager_config, prometheus_rules
-from verifier.monitor.subjects import (
-    VERIFIER,
-    backup_rule,
-    backup_subject,
-    verification_rule,
-    verification_subject,
-    verifier_dues,
-    verifier_rule,
-)
-from verifier.monitor.watching import Watched, instants, look
+from verifier.monitor.state import read_state
+from verifier.monitor.subjects import VERIFIER, backup_subject, verification_subject
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HOST = "web1"
@@ -119,7 +115,7 @@ class Life:
 
     Attributes:
         alerts: level -> name of Prometheus' alert.
-        metrics: of each step, name of a metric -> its value as an instant.
+        metrics: of each step, series -> the instant that it says, counted from the beginning.
         told: by the built-in rules.
     """
 
@@ -127,8 +123,8 @@ class Life:
     step: timedelta
     subject: str
     alerts: Mapping[Level, str]
-    metrics: Sequence[Mapping[str, datetime]]
-    told: Sequence[Transition]
+    metrics: Sequence[Mapping[str, timedelta]] = ()
+    told: Sequence[Transition] = ()
 
     def spans(self, level: Level) -> list[tuple[int, int]]:
         """Return the steps in which the built-in incident is open on a level: first, and after."""
@@ -144,49 +140,91 @@ class Life:
         return found + ([(first, len(self.metrics))] if first is not None else [])
 
 
+@dataclass(frozen=True)
+class Happening:
+    """Something that becomes known at an instant; nothing but a look where there is no record."""
+
+    at: datetime
+    record: Callable[[History], object] | None = None
+
+
 def lived(
-    one: Watched, begun: datetime, end: datetime, step: timedelta, names: tuple[str, str]
-) -> tuple[list[dict[str, datetime]], list[Transition]]:
-    """Look whenever something is known, and expose at every step what followed from the last look.
+    life: Life, config: Config, happenings: Iterable[Happening], end: datetime, folder: Path
+) -> Life:
+    """Look whenever something is known, and expose at every step what the last look left.
 
     A look at every step would tell the same: tests/laws/test_alert_laws.py has that as a law.
     """
-    watches: Mapping[str, Watch] = {}
     told: list[Transition] = []
-    exposed: dict[datetime, dict[str, datetime]] = {}
-    for now in sorted({begun, end, *(news.known_at for news in one.news if news.known_at < end)}):
-        heard = tuple(news for news in one.news if news.known_at <= now)
-        seen = look(watches, [replace(one, news=heard)], (), now)
-        watches, told = seen.watches, told + list(seen.transitions)
-        reckoned = instants(seen.watches[one.subject], one)
-        assert reckoned is not None, "something is always due"
-        exposed[now] = dict(zip(names, reckoned, strict=True))
-    steps = (begun + place * step for place in range((end - begun) // step + 1))
+    exposed: dict[datetime, dict[str, timedelta]] = {}
+    with open_history(folder / "history.sqlite") as history:
+        for now, same in groupby(sorted(happenings, key=lambda it: it.at), lambda it: it.at):
+            for happening in same:
+                if happening.record:
+                    happening.record(history)
+            seen = evaluate(
+                config,
+                history,
+                HistorySource(history),
+                lambda first, days: fire_times(config.times, config.zone, first, days),
+                now,
+            )
+            history.save_look(seen.look.watches, seen.look.transitions, now)
+            told += [one for one in seen.look.transitions if one.subject == life.subject]
+            state = read_state(history, seen.watched, seen.look.watches)
+            exposed[now] = _instants(exposition(state), life.begun)
+        # What happens by itself until the end.
+        last = evaluate(
+            config,
+            history,
+            HistorySource(history),
+            lambda first, days: fire_times(config.times, config.zone, first, days),
+            end,
+        )
+        told += [
+            one
+            for one in last.look.transitions
+            if one.subject == life.subject and life.subject != VERIFIER
+        ]
     known = sorted(exposed)
-    return [exposed[known[bisect_right(known, at) - 1]] for at in steps], told
+    steps = (life.begun + place * life.step for place in range((end - life.begun) // life.step + 1))
+    metrics = [exposed[known[bisect_right(known, at) - 1]] for at in steps]
+    return replace(life, metrics=metrics, told=told)
+
+
+def _instants(text: str, begun: datetime) -> dict[str, timedelta]:
+    """Return the series that say when something is, as Prometheus reads them, from 0 on."""
+    families = text_string_to_metric_families(text)
+    return {
+        sample.name + (f'{{host="{sample.labels["host"]}"}}' if sample.labels else ""): timedelta(
+            seconds=sample.value - begun.timestamp()
+        )
+        for family in families
+        for sample in family.samples
+        if family.name.endswith("_timestamp_seconds") and sample.labels in ({}, {"host": HOST})
+    }
 
 
 def backups(
-    first: date,
-    days: int,
-    *ends: tuple[bool, timedelta] | None,
-    damping: timedelta = timedelta(),
+    folder: Path, first: date, *ends: tuple[bool, timedelta] | None, damping: str = "1s"
 ) -> Life:
     """Live through days on which the backup ends well or not, after a while, or is silent."""
-    dues = fire_times(("04:00",), CONFIG.zone, first, days + 3)
-    news = tuple(
-        News(due, due.astimezone(UTC) + end[1], end[0])
-        for due, end in zip(dues, ends, strict=False)
-        if end is not None
-    )
-    begun = dues[0].astimezone(UTC)
-    rule = replace(backup_rule(CONFIG), damping=damping)
-    names = ("restic_backup_overdue_timestamp_seconds", "restic_backup_alarm_timestamp_seconds")
-    one = Watched(backup_subject(HOST), rule, Dues(dues), news)
-    end = begun + (days - 1) * DAY + 2 * HOUR
-    metrics, told = lived(one, begun, end, MINUTE, names)
+    days = max(3, len(ends) - 1)
+    dues = [at.astimezone(UTC) for at in fire_times(("04:00",), CONFIG.zone, first, days)]
     alerts: Mapping[Level, str] = {"warning": "ResticBackupLate", "alarm": "ResticBackupStopped"}
-    return Life(begun, MINUTE, one.subject, alerts, metrics, told)
+    life = Life(dues[0], MINUTE, backup_subject(HOST), alerts)
+    happenings = [Happening(dues[0])]
+    for due, end in zip(dues, ends, strict=False):
+        if end is not None:
+            good, takes = end
+            made = (backup(HOST, due, takes),) if good else ()
+            run = replace(cycle(due, *made, status=int(not good)), duration_s=takes.total_seconds())
+            happenings.append(
+                Happening(due + takes, lambda history, run=run: history.record_cycle(run))
+            )
+    config = configured(f"[alerts]\ndamping = '{damping}'\n")
+    end_at = dues[0] + (days - 1) * DAY + 2 * HOUR
+    return lived(life, config, happenings, end_at, folder)
 
 
 GOOD, FAILED = (True, 20 * MINUTE), (False, timedelta())
@@ -196,13 +234,9 @@ SPRING, AUTUMN = date(2024, 3, 9), date(2024, 11, 2)
 
 def files(life: Life, host: str, spans: Spans) -> dict[str, Any]:
     """Return the unit test of promtool that holds the rules against a life."""
-    names = life.metrics[0].keys()
-    labels = f'{{host="{host}"}}' if host else ""
+    names = sorted({name for step in life.metrics for name in step})
     series = [
-        {
-            "series": f"{name}{labels}",
-            "values": _values([step[name] - life.begun for step in life.metrics]),
-        }
+        {"series": name, "values": _values([step.get(name) for step in life.metrics])}
         for name in names
     ]
     seconds = int(life.step.total_seconds())
@@ -220,9 +254,12 @@ def files(life: Life, host: str, spans: Spans) -> dict[str, Any]:
     }
 
 
-def _values(spans: Sequence[timedelta]) -> str:
+def _values(spans: Sequence[timedelta | None]) -> str:
     counted = ((value, len(list(same))) for value, same in groupby(spans))
-    return " ".join(f"{value.total_seconds():.0f}+0x{count - 1}" for value, count in counted)
+    return " ".join(
+        f"_x{count}" if value is None else f"{value.total_seconds():.0f}+0x{count - 1}"
+        for value, count in counted
+    )
 
 
 def _labels(life: Life, level: Level, host: str) -> dict[str, str]:
@@ -301,6 +338,7 @@ def _stripped(text: str, names: set[str]) -> str:
     return yaml.safe_dump(tree)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("first", "ends", "warned", "alarmed"),
     [
@@ -341,7 +379,7 @@ def test_prometheus_fires_and_resolves_when_the_built_in_rules_do(
     alarmed: timedelta | None,
     rules: Path,
 ) -> None:
-    life = backups(first, max(3, len(ends) - 1), *ends)
+    life = backups(rules.parent, first, *ends)
     found = [next(iter(life.spans(level)), None) for level in LEVELS]
 
     assert [warned, alarmed] == [None if span is None else span[0] * MINUTE for span in found]
@@ -349,9 +387,10 @@ def test_prometheus_fires_and_resolves_when_the_built_in_rules_do(
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_alarm_that_a_stale_success_follows_is_a_warning_again_in_prometheus(rules: Path) -> None:
     """The built-in incident stays what it has once been, and so is told of no second alarm."""
-    life = backups(MONDAY, 4, GOOD, (True, 26 * HOUR), None, None)
+    life = backups(rules.parent, MONDAY, GOOD, (True, 26 * HOUR), None, None, None)
     ((first, after),) = life.spans("alarm")
     young, old = (24 + 26) * 60, (24 + 28) * 60
 
@@ -361,9 +400,12 @@ def test_alarm_that_a_stale_success_follows_is_a_warning_again_in_prometheus(rul
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_damping_is_the_one_thing_that_prometheus_has_not(rules: Path) -> None:
-    life = backups(MONDAY, 6, GOOD, FAILED, GOOD, FAILED, GOOD, GOOD)
-    damped = backups(MONDAY, 6, GOOD, FAILED, GOOD, FAILED, GOOD, GOOD, damping=3 * DAY)
+    folders = [rules.parent / name for name in ("one", "other")]
+    days = (GOOD, FAILED, GOOD, FAILED, GOOD, GOOD)
+    life = backups(folders[0], MONDAY, *days)
+    damped = backups(folders[1], MONDAY, *days, damping="3d")
 
     assert (2, 2) == (len(life.spans("warning")), len(damped.spans("warning")))
     assert 0 == agrees(life, rules).returncode
@@ -372,27 +414,28 @@ def test_damping_is_the_one_thing_that_prometheus_has_not(rules: Path) -> None:
 
 @pytest.mark.parametrize("by", [-MINUTE, MINUTE])
 def test_disagreement_of_a_minute_is_seen(rules: Path, by: timedelta) -> None:
-    life = backups(MONDAY, 3, GOOD, FAILED, GOOD)
+    life = backups(rules.parent, MONDAY, GOOD, FAILED, GOOD)
     moved = [replace(one, at=one.at + by) if one.kind == "opened" else one for one in life.told]
 
     assert 0 != agrees(replace(life, told=moved), rules).returncode
 
 
-def verified(*ends: tuple[int, bool] | None) -> Life:
+def verified(folder: Path, *ends: tuple[int, bool] | None) -> Life:
     """Live through months; of each the day and how its drill ended, or none."""
     begun = datetime(2024, 1, 1, 20, tzinfo=UTC)
-    dues = [datetime(2024, month, 1, 20, tzinfo=UTC) for month in range(1, 8)]
-    news = tuple(
-        News(due + end[0] * DAY, due + end[0] * DAY, end[1])
-        for due, end in zip(dues, ends, strict=False)
-        if end
-    )
-    rule = replace(verification_rule(CONFIG), damping=timedelta())
-    names = ("restic_verify_overdue_timestamp_seconds", "restic_verify_alarm_timestamp_seconds")
-    one = Watched(verification_subject(HOST), rule, Dues(dues), news)
-    metrics, told = lived(one, begun, begun + 100 * DAY, HOUR, names)
     alerts: Mapping[Level, str] = {"warning": "ResticUnverified", "alarm": "ResticLongUnverified"}
-    return Life(begun, HOUR, one.subject, alerts, metrics, told)
+    life = Life(begun, HOUR, verification_subject(HOST), alerts)
+    happenings = [Happening(begun)]
+    for month, end in enumerate(ends, start=1):
+        if end is not None:
+            at = datetime(2024, month, 1, 20, tzinfo=UTC) + end[0] * DAY
+            report = drilled(corrupted=int(not end[1]))
+            report |= {"started": at.isoformat(), "finished": at.isoformat()}
+            happenings.append(
+                Happening(at, lambda history, report=report: history.record_report(report))
+            )
+    config = configured("[alerts]\ndamping = '1s'\n")
+    return lived(life, config, happenings, begun + 100 * DAY, folder)
 
 
 @pytest.mark.parametrize(
@@ -407,44 +450,33 @@ def verified(*ends: tuple[int, bool] | None) -> Life:
 def test_verification_agrees_too(
     ends: tuple[tuple[int, bool] | None, ...], expected: list[tuple[int, int]], rules: Path
 ) -> None:
-    life = verified(*ends)
+    life = verified(rules.parent, *ends)
 
     assert expected == life.spans("warning")
     done = agrees(life, rules)
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
-def watched(config: Config, *looks: int) -> Life:
+def watched(folder: Path, config: Config, *looks: int) -> Life:
     """Live through minutes of which some hold a look; each look learns of the gap before it."""
     begun = datetime(2024, 3, 4, tzinfo=UTC)
-    watches: Mapping[str, Watch] = {}
-    told: list[Transition] = []
-    metrics, last = [], begun
-    for minute in range(looks[-1] + 1):
-        now = begun + minute * MINUTE
-        if minute in looks:
-            since = watches[VERIFIER].good_at if watches else now
-            rule = replace(verifier_rule(config), damping=timedelta())
-            news = (News(now, now, succeeded=True),)
-            one = Watched(VERIFIER, rule, verifier_dues(config, since, now), news)
-            seen = look(watches, [one], (), now)
-            watches, told, last = seen.watches, told + list(seen.transitions), now
-        metrics.append({"restic_verify_last_look_timestamp_seconds": last})
     alerts: Mapping[Level, str] = {
         "warning": "ResticVerifyUnwatched",
         "alarm": "ResticVerifyUnwatched",
     }
-    return Life(begun, MINUTE, VERIFIER, alerts, metrics, told)
+    life = Life(begun, MINUTE, VERIFIER, alerts)
+    happenings = [Happening(begun + minute * MINUTE) for minute in looks]
+    return lived(life, config, happenings, happenings[-1].at, folder)
 
 
 @pytest.mark.parametrize(
-    ("config", "looks", "warned", "alarmed"),
+    ("more", "looks", "warned", "alarmed"),
     [
-        (CONFIG, (0, 5, 10, 49), [], []),
-        (CONFIG, (0, 5, 10, 100, 105), [(50, 100)], []),
-        (CONFIG, (0, 5, 200, 205, 300), [(45, 200), (245, 300)], [(125, 200)]),
+        ("", (0, 5, 10, 49), [], []),
+        ("", (0, 5, 10, 100, 105), [(50, 100)], []),
+        ("", (0, 5, 200, 205, 300), [(45, 200), (245, 300)], [(125, 200)]),
         (
-            configured("[jobs]\nalert-every = '6h'\n"),
+            "[jobs]\nalert-every = '6h'\n",
             (0, 360, 720, 1200),
             [(1090, 1200)],
             [(1090, 1200)],
@@ -453,14 +485,15 @@ def watched(config: Config, *looks: int) -> Life:
     ids=["punctual", "gap", "long-gap", "rare"],
 )
 def test_dead_mans_switch_agrees_too(
-    config: Config,
+    more: str,
     looks: tuple[int, ...],
     warned: list[tuple[int, int]],
     alarmed: list[tuple[int, int]],
     rules: Path,
 ) -> None:
+    config = configured(f"[alerts]\ndamping = '1s'\n{more}")
     rules.write_text(prometheus_rules(config))
-    life = watched(config, *looks)
+    life = watched(rules.parent, config, *looks)
 
     assert (warned, alarmed) == (life.spans("warning"), life.spans("alarm"))
     done = agrees(life, rules, host="")

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from verifier.core.finding import Verdict
-from verifier.monitor.alerts.rule import overdue_at
 from verifier.monitor.alerts.watch import Level, Watch
 from verifier.monitor.history.memory import History
 from verifier.monitor.subjects import backup_subject, host_of, verification_subject
 from verifier.monitor.telemetry import BackupRun, CycleRun
-from verifier.monitor.watching import Watched
+from verifier.monitor.watching import Watched, instants
 
 REPORTED = ("audit", "drill", "monthly")
 """The kinds of reports that a history keeps."""
@@ -127,9 +126,7 @@ def _expected(
     one, watch = watched.get(subject), watches.get(subject)
     if one is None or watch is None:
         return None
-    overdue = overdue_at(one.rule, one.dues, watch.good_at, watch.failed_at)
-    # It is never an alarm before it is worth telling at all.
-    return Expected(overdue, overdue and max(overdue, watch.good_at + one.rule.alarm_age))
+    return Expected(*(instants(watch, one) or (None, None)))
 
 
 def _last_ended(history: History) -> CycleRun | None:
