@@ -1,16 +1,17 @@
 """Run the tutorial as its reader does, in an empty folder, and hold what is printed against it.
 
-`python -m tests.docs.tutorial [FOLDER]` runs it, in a folder that stays, and writes the page anew.
+`python -m tests.docs.tutorial` runs it and writes the page anew.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docs.pages import DOCS, Line, console_lines
@@ -18,6 +19,9 @@ from tests.docs.pages import DOCS, Line, console_lines
 PAGE = DOCS / "tutorial.md"
 READER = "/home/you/tutorial"
 """The folder as the page has it."""
+
+WRITTEN = Path("/var/tmp/tutorials")  # noqa: S108 - see below
+"""Where it is run for the page: a name as long as the reader's, so that tables stay in line."""
 
 LIMIT_S = 240
 _MARK = "\x01"
@@ -79,14 +83,20 @@ def rewritten(text: str, lines: Iterable[Line], outputs: Iterable[str]) -> str:
     return text
 
 
-def main(*arguments: str) -> None:
-    """Run the tutorial and write its page anew."""
-    folder = Path(arguments[0] if arguments else tempfile.mkdtemp()).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = list(console_lines(PAGE))
-    text = rewritten(PAGE.read_text(encoding="utf-8"), lines, run(folder, lines))
-    PAGE.write_text(text, encoding="utf-8")
+@contextmanager
+def written_anew() -> Iterator[Path]:
+    """Run the tutorial and write its page anew; give the folder, which is gone afterwards."""
+    assert len(str(WRITTEN)) == len(READER)
+    WRITTEN.mkdir()
+    try:
+        lines = list(console_lines(PAGE))
+        text = rewritten(PAGE.read_text(encoding="utf-8"), lines, run(WRITTEN, lines))
+        PAGE.write_text(text, encoding="utf-8")
+        yield WRITTEN
+    finally:
+        shutil.rmtree(WRITTEN)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with written_anew():
+        pass

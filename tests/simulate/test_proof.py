@@ -103,6 +103,15 @@ def test_where_the_oldest_has_a_reason_of_its_own_nothing_is_noted() -> None:
     assert not [note for note in section["notes"] if "oldest" in note]
 
 
+@pytest.mark.parametrize(("monthly", "noted"), [(2, False), (12, True)])
+def test_where_every_count_is_used_up_releases_do_not_differ(monthly: int, noted: bool) -> None:
+    line = f"--fidelity model --days 90 --keep-daily 7 --keep-monthly {monthly} --restic"
+    old, new = (timeline(run(f"{line} {release}")) for release in ("0.14.0", "0.18.0"))
+
+    assert noted is any("the very first snapshot" in note for note in old["notes"])
+    assert noted is (len(old["survivors"]) < len(new["survivors"]))
+
+
 def test_invariants_count_what_was_checked() -> None:
     section = timeline(run("--fidelity model --days 10 --restic 0.18.0 --keep-last 2"))
     tallies = {t["name"]: (t["checked"], t["violated"]) for t in section["invariants"]}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from verifier.core.decision import Decision, GroupDecision
-from verifier.core.policy import UNLIMITED
+from verifier.core.policy import UNLIMITED, Policy
 from verifier.retention.decide import Forget
 from verifier.retention.surprises import surprises
 from verifier.simulate.simulation import Simulation
@@ -55,6 +55,8 @@ def _oldest_note(
     release = simulation.rules.release
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     if not simulation.rules.oldest_kept:
+        if not any(_has_room(simulation.policy, group) for group in groups):
+            return
         yield (
             f"{many} snapshots a group under restic {release}: before 0.16 the very first snapshot "
             "of a group is not kept for being the oldest; from 0.16 on it stays, one more a group."
@@ -68,6 +70,16 @@ def _oldest_note(
             f"{many} snapshots a group under restic {release}: since 0.16 the very first snapshot "
             f"of a group stays as `oldest {rule} snapshot` {until}; 0.14 would have removed it."
         )
+
+
+def _has_room(policy: Policy, group: GroupDecision) -> bool:
+    """Say whether a rule's count is not used up: until then the oldest would stay for it."""
+    for rule in _UNITS:
+        count = getattr(policy, rule)
+        used = sum(f"{rule} snapshot" in words for words in group.reasons)
+        if rule != "last" and count and (count == UNLIMITED or used < count):
+            return True
+    return False
 
 
 def _oldest_rules(simulation: Simulation, group: GroupDecision, now: datetime) -> list[str]:
