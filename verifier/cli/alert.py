@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
+from verifier.cli.options import span_option
 from verifier.core.errors import UsageError
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
@@ -154,24 +155,12 @@ def _silenced(
         history.end_silence(number, now)
     elif not options.list:
         _require_a_subject(options.subject, config)
-        until = now + _span(options.span)
+        until = now + span_option("--for", options.span)
         history.add_silence(Silence(options.subject, now, until), options.reason)
     silences = silences_section(config, history, now)
     return _concluded(
         (), Coverage("silences", 1, 1), (now, context.clock.now()), inputs, {"silences": silences}
     )
-
-
-def _span(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError
-
-    from verifier.config.values import Span
-
-    try:
-        return TypeAdapter(Span).validate_python(text)
-    except ValidationError as error:
-        message = f"{text!r} is no span of time"
-        raise UsageError("--for", message, "write it as 90min, 4h or 2d") from error
 
 
 def _silence_number(text: str, history: History, now: datetime) -> int:

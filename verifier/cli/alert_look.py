@@ -29,6 +29,8 @@ from verifier.monitor.subjects import (
 from verifier.monitor.watching import next_at
 
 if TYPE_CHECKING:
+    from verifier.config.monitor import ClickHouse
+    from verifier.monitor.heard_clickhouse import ClickHouseSource
     from verifier.monitor.render.envelope import AlertSilence
 
 
@@ -88,6 +90,15 @@ def source_of(config: Config, context: Context, history: History) -> Source:
     table = config.sinks.clickhouse
     if config.alerts.source == "history" or table is None:
         return HistorySource(history)
+    return clickhouse_source(table, config, context)
+
+
+def clickhouse_source(table: ClickHouse, config: Config, context: Context) -> ClickHouseSource:
+    """Return the configured server as a source of what backups have said.
+
+    Raises:
+        CannotVerify: its password cannot be had.
+    """
     from verifier.cli.programs import local_host
     from verifier.cli.secrets import read_secret
     from verifier.monitor.heard_clickhouse import ClickHouseSource

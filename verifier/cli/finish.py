@@ -72,7 +72,7 @@ def run_command(
     wrong = problems(envelope)
     assert not wrong, f"the report breaks its own schema: {wrong[0]}"
     if options.report is not None:
-        _write_folder(Path(options.report), envelope)
+        write_folder(Path(options.report), envelope)
     _print(envelope, environ, as_json=options.json)
     return report.verdict.value
 
@@ -105,11 +105,19 @@ def writing(folder: str, option: str = "--report") -> Iterator[None]:
         raise kind(folder, message, f"name another folder with {option}") from error
 
 
-def _write_folder(folder: Path, envelope: Mapping[str, object]) -> None:
+def write_folder(folder: Path, envelope: Mapping[str, object], option: str = "--report") -> None:
+    """Write a report into a folder: a page, and its JSON beside it.
+
+    Args:
+        option: that named the folder.
+
+    Raises:
+        NoSpace, UsageError: it cannot be written.
+    """
     from verifier.monitor.render.json import render_json
     from verifier.monitor.render.page import page
 
-    with writing(str(folder)):
+    with writing(str(folder), option):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(render_json(envelope), encoding="utf-8")
         (folder / "index.html").write_text(page(envelope), encoding="utf-8")
@@ -164,7 +172,7 @@ def finish_error(
         # A page of last month must not stand for a run that did not end. Where it is the folder
         # itself that failed, that has been said.
         with suppress(VerifyError):
-            _write_folder(Path(options.report), envelope)
+            write_folder(Path(options.report), envelope)
     if options.json:
         with suppress(CannotVerify):
             _print(envelope, environ, as_json=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from verifier.core.errors import UsageError
@@ -127,3 +127,20 @@ def check_known(policy: Policy, rules: Rules) -> None:
         if rule.name.startswith("within_") and value and not rules.within_buckets:
             message = f"restic {rules.release} has no such option, only from 0.12.1 on"
             raise UsageError(option, message, "use --keep-within, or a count")
+
+
+def span_option(name: str, text: str) -> timedelta:
+    """Return the span of time that an option says, as the configuration spells one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from verifier.config.values import Span
+
+    try:
+        return TypeAdapter(Span).validate_python(text)
+    except ValidationError as error:
+        message = f"{text!r} is no span of time"
+        raise UsageError(name, message, "write it as 90min, 4h or 2d") from error

@@ -48,7 +48,7 @@ class ClickHouseSource:
         Raises:
             CannotVerify: the server does not answer, or has no such table.
         """
-        logs = parse_log(self._read(since - _MARGIN, until))
+        logs = parse_log(self.log(since - _MARGIN, until))
         found = [log for log in logs if since <= log.cycle.began_at <= until]
         self._lines = {(log.cycle.coordinator, log.cycle.began_at): log.lines for log in found}
         return tuple(log.cycle for log in found)
@@ -71,7 +71,12 @@ class ClickHouseSource:
         """Return what a run printed, in order; of those alone that `cycles` returned last."""
         return self._lines.get((cycle.coordinator, cycle.began_at), ())
 
-    def _read(self, since: datetime, until: datetime) -> list[LogLine]:
+    def log(self, since: datetime, until: datetime) -> list[LogLine]:
+        """Return what the coordinator's unit printed, and systemd of it, in order.
+
+        Raises:
+            CannotVerify: the server does not answer, or has no such table.
+        """
         unit = f"data LIKE '%run backups%' OR data LIKE {_quoted(f'%{self.service}.service%')}"
         # Of lines of one second the order is that in which they were inserted, which alone one
         # thread keeps.

@@ -1,4 +1,4 @@
-"""Lines of a log from the shapes that they are kept in: journald's JSON, rows of a table, plain text.
+"""Lines of a log from the shapes they are kept in: journald's JSON, rows of a table, plain text.
 
 Pure. Half a line, as a writer that is killed leaves it, is passed over.
 """
@@ -22,10 +22,8 @@ JOURNAL_FIELDS = (
     "SYSLOG_IDENTIFIER",
     "_COMM",
     "_HOSTNAME",
-    "_SOURCE_REALTIME_TIMESTAMP",
     "_SYSTEMD_INVOCATION_ID",
     "INVOCATION_ID",
-    "UNIT",
 )
 """What of an entry of the journal is needed."""
 
@@ -65,8 +63,7 @@ def _entry(entry: Mapping[str, Any], coordinator: str | None) -> Iterator[LogLin
     text = _message(entry.get("MESSAGE"))
     if text is None:
         return
-    # When it was printed, and not when journald took it down.
-    stamp = entry.get("_SOURCE_REALTIME_TIMESTAMP") or entry.get("__REALTIME_TIMESTAMP")
+    stamp = entry.get("__REALTIME_TIMESTAMP")
     host = coordinator or str(entry.get("_HOSTNAME") or "")
     service = str(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM") or "")
     run = entry.get("INVOCATION_ID" if service == SYSTEMD else "_SYSTEMD_INVOCATION_ID")
@@ -129,7 +126,7 @@ def _objects(texts: Iterable[str]) -> Iterator[dict[str, Any] | None]:
 def shape_of(texts: Iterable[str]) -> str:
     """Return what lines of text are, by the first that tells: `journal`, `rows` or `plain`."""
     for found in _objects(texts):
-        if found and ("__REALTIME_TIMESTAMP" in found or "_SOURCE_REALTIME_TIMESTAMP" in found):
+        if found and "__REALTIME_TIMESTAMP" in found:
             return "journal"
         if found and found.keys() >= {"when", "service", "data"}:
             return "rows"

@@ -12,6 +12,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from verifier.monitor.render.envelope_evidence import Controls, Evidence, Signed
+from verifier.monitor.render.envelope_history import Collected, PastEnvelope, Remembered
 
 VerdictName = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
@@ -547,4 +548,7 @@ class Envelope(TypedDict):
     controls: NotRequired[Controls]
     checks: NotRequired[list[CheckRecord]]
     alert: NotRequired[Alert]
+    collected: NotRequired[Collected]
+    remembered: NotRequired[Remembered]
+    past: NotRequired[PastEnvelope]
     error: NotRequired[ErrorRecord]

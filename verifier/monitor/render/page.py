@@ -23,6 +23,7 @@ from verifier.monitor.render.environment import environment
 from verifier.monitor.render.evidence import evidence_tables
 from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.lives import held_by
+from verifier.monitor.render.past import collected_tables, remembered_tables
 from verifier.monitor.render.scenarios import scenario_tables
 from verifier.monitor.render.story import tell
 from verifier.monitor.render.summary import (
@@ -52,6 +53,8 @@ def page(envelope: Mapping[str, object]) -> str:
 def page_values(envelope: Mapping[str, object]) -> dict[str, object]:
     """Return what the templates of a report take."""
     report = cast(Envelope, envelope)
+    if "past" in report:
+        return page_values(report["past"]["envelope"])
     return {
         "report": report,
         "line": verdict_line(report),
@@ -81,6 +84,10 @@ def _tables(report: Envelope) -> Iterator[Table]:
         yield from ledger_tables(report["ledger"])
     if "evidence" in report:
         yield from evidence_tables(report["evidence"])
+    if "collected" in report:
+        yield from collected_tables(report["collected"])
+    if "remembered" in report:
+        yield from remembered_tables(report["remembered"])
     yield from change_tables(report.get("changes", []))
     if "controls" in report:
         yield from controls_tables(report["controls"])

@@ -14,8 +14,10 @@ from verifier.monitor.render.checkup import checkup_headline
 from verifier.monitor.render.controls import controls_headline
 from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
+from verifier.monitor.render.envelope_history import PastEnvelope
 from verifier.monitor.render.evidence import evidence_headline
 from verifier.monitor.render.ledger import ledger_headline
+from verifier.monitor.render.past import collected_headline, remembered_headline
 from verifier.monitor.render.scenarios import scenario_headline
 from verifier.monitor.render.wording import count, number
 
@@ -151,7 +153,13 @@ def _plan_headline(plan: Plan) -> str:
     return f"keeps {number(keep)} and removes {number(remove)} of {held}, {by}"
 
 
+def _past_headline(past: PastEnvelope) -> str:
+    told = headline(cast(Envelope, past["envelope"]))
+    return f"report {past['number']} of the history: {told}"
+
+
 _HEADLINES: Mapping[str, Callable[[Any], str]] = {
+    "past": _past_headline,
     "timeline": _timeline_headline,
     "plan": _plan_headline,
     "drill": drill_headline,
@@ -162,6 +170,8 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "evidence": evidence_headline,
     "controls": controls_headline,
     "checks": checkup_headline,
+    "collected": collected_headline,
+    "remembered": remembered_headline,
     "scenarios": scenario_headline,
 }
 """Section -> what its command did; the first that a report has is told."""

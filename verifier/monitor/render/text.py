@@ -24,6 +24,7 @@ from verifier.monitor.render.envelope import (
 )
 from verifier.monitor.render.evidence import evidence_tables, signed_sentence
 from verifier.monitor.render.ledger import LIMIT, ledger_tables
+from verifier.monitor.render.past import collected_tables, remembered_tables
 from verifier.monitor.render.scenarios import scenario_files, scenario_tables
 from verifier.monitor.render.summary import (
     agreement_sentence,
@@ -64,6 +65,9 @@ def text(envelope: Mapping[str, object], *, colour: bool = False, plain: bool = 
     report = cast(Envelope, envelope)
     if "files" in report:
         return _files(report["files"])
+    if "past" in report:
+        told = text(report["past"]["envelope"], colour=colour, plain=plain)
+        return f"{told}\nReport {number(report['past']['number'])} of the history\n"
     scenarios = report.get("scenarios", [])
     if scenarios and "text" in scenarios[0]:
         return scenario_files(scenarios)
@@ -97,6 +101,10 @@ def _further(report: Envelope) -> list[str]:
         lines += [*_tables(ledger_tables(report["ledger"])), "", LIMIT]
     if "evidence" in report:
         lines += _tables(evidence_tables(report["evidence"]))
+    if "collected" in report:
+        lines += _tables(collected_tables(report["collected"]))
+    if "remembered" in report:
+        lines += _tables(remembered_tables(report["remembered"]))
     changes = report.get("changes", [])
     lines += [*_tables(change_tables(changes), len(changes)), *change_lines(changes)]
     if "controls" in report:
