@@ -29,6 +29,7 @@ from verifier.drill.checkup.room import room
 from verifier.drill.restore import Source
 from verifier.fleet.local import LocalHost
 from verifier.fleet.ssh import SshHost
+from verifier.monitor.evidence.checkup import evidence
 from verifier.monitor.reach import channels, sinks, spool
 from verifier.reader.location import open_storage
 from verifier.restic.commands import Access
@@ -73,6 +74,7 @@ def subjects(
         room(tuple(_places(config))),
         _sinks(config, context, here),
         channels(config.alerts.channels, lambda secret: read_secret(secret, here)),
+        evidence(config.evidence),
         _installed(rendered, here),
     )
 
