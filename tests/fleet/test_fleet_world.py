@@ -138,6 +138,24 @@ def test_restic_alone_may_read_what_only_root_may(site: Make) -> None:
     assert live == stored > "0"
 
 
+@pytest.mark.parametrize("controlled", [True, False], ids=["clock", "dated"])
+def test_the_right_to_read_may_come_from_who_starts_restic(site: Make, controlled: bool) -> None:
+    """An upgrade of restic, which takes the right of a file with it, is then no event at all."""
+    hosts = [{"name": "web1", "include": ["/srv"], "capability": "ambient"}]
+    well = site(config(days=2, hosts=hosts), controlled=controlled)
+    first = well.run(last=1)
+    upgrade = "cp /usr/bin/restic /usr/bin/new && mv /usr/bin/new /usr/bin/restic"
+    rights = well.on(
+        "web1", f"{upgrade}; getcap /usr/bin/restic; stat -c '%U:%G %a' /usr/bin/restic"
+    )
+    ls = "restic --no-cache --no-lock -r /mnt/restic ls latest --host web1"
+    script = f"RESTIC_PASSWORD={PASSWORD} {ls} | grep -c '^{data_folder('/srv')}/.*dat$'"
+
+    _agrees([*first, *well.run(first=1)])
+    assert "root:root 755" == rights
+    assert well.on("jak", script, user="restic") > "0"
+
+
 def test_host_that_was_down_goes_on_where_it_stopped(site: Make) -> None:
     down = Deviations(down=(("web1", Days(date(2024, 1, 2), date(2024, 1, 2))),))
     well = site(config(days=3), down)

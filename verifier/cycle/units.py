@@ -104,11 +104,13 @@ def _cycle(config: Config) -> dict[str, File]:
 
 
 def _monthly(config: Config) -> dict[str, File]:
-    drill, own = config.monthly, _kept(config)
+    drill, repository = config.monthly, config.repository.location
+    shared = ("/tmp", "/var/tmp")  # noqa: S108 - as it is, to see what was backed up of it
+    # restic locks what it restores from: of the repository, that alone may be written.
+    locks = f"{repository.rstrip('/')}/locks"
     sandbox = Sandbox(
         right="inherited",
-        # Shared with everybody, as it is to see what was backed up of them.
-        writes=_writable(["/tmp", "/var/tmp", _above(drill.scratch), *own]),  # noqa: S108
+        writes=_writable([*shared, locks, _above(drill.scratch), *_kept(config)]),
         sees_all=True,
         restores=True,
     )
