@@ -108,7 +108,8 @@ def test_a_coordinator_backs_itself_up_both_ways(lab: Lab, capability: str) -> N
     lab.jak.shell(
         f"umask 077; echo of-root-{capability} >/root/of-root; cat >/root/local.toml <<'END'\n"
         f"{config}END\n"
-        "restic-verify render --config /root/local.toml --machine jak --into / --yes; [ ! -e /usr/local/sbin/permit-restic ] || /usr/local/sbin/permit-restic; "
+        "restic-verify render --config /root/local.toml --machine jak --into / --yes; "
+        "[ ! -e /usr/local/sbin/permit-restic ] || /usr/local/sbin/permit-restic; "
         "systemctl daemon-reload"
     )
     status, said = lab.start("run-local.service")
