@@ -30,6 +30,7 @@ from verifier.monitor.delivery import (
     metrics_delivery,
     report_delivery,
 )
+from verifier.monitor.sinks.apprise import Channel
 from verifier.monitor.sinks.clickhouse import ClickHouse
 from verifier.monitor.sinks.journal import Journal
 from verifier.monitor.sinks.ping import Ping
@@ -218,6 +219,27 @@ def ping() -> Iterator[Served]:
             lambda s: Ping("ping-monthly", "monthly", url, timeout_s=s),
             receiver,
             end,
+            read,
+            (path, SECRET),
+        )
+
+
+@contextmanager
+def apprise() -> Iterator[Served]:
+    """A channel of people, by Apprise's own JSON. What is in doubt they are told again."""
+    with run_receiver() as receiver:
+
+        def read() -> list[int]:
+            return list(dict.fromkeys(numbers(got.body.decode())[0] for got in receiver.received))
+
+        path = urllib.parse.quote(SECRET, safe="")
+        url = f"{receiver.url.replace('http', 'json', 1)}/{path}"
+        yield Served(
+            lambda s: Channel(
+                "discord", lambda: url, reports="WARNING", timeout=timedelta(seconds=s)
+            ),
+            receiver,
+            report,
             read,
             (path, SECRET),
         )

