@@ -29,11 +29,11 @@ COMMANDS = {
     "collect": "read what the coordinator has said, and remember it",
     "history": "list, export or tidy what is remembered",
     "report": "show a report of the past",
+    "report verify": "hold signed reports against a public key, and against each other",
+    "report controls": "map the signed reports of a period to controls, on a page to be printed",
     "alert": "hold the alert rules against what is known, once, and tell what follows",
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
-    "report verify": "hold signed reports against a public key, and against each other",
-    "report controls": "map the signed reports of a period to controls, on a page to be printed",
     "daemon": "run the jobs where there is no systemd: backups, drill, alerts",
     "render": "write what production installs, or say what of it has drifted",
     "doctor": "see whether everything is in place: machine, repository, hosts, sinks, timers",
@@ -119,10 +119,12 @@ def _overview() -> str:
 
 
 def _parser(command: str) -> Parser:
+    further = [name for name in COMMANDS if name.startswith(f"{command} ")]
+    known = f"of its own: restic-verify {', restic-verify '.join(further)}\n\n" if further else ""
     parser = Parser(
         prog=f"restic-verify {command}",
         description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".",
-        epilog=EXIT_CODES,
+        epilog=known + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
