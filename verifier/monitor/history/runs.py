@@ -48,11 +48,10 @@ def record_cycle(
         number = _insert(connection, cycle)
     else:
         _complete(connection, number, cycle)
-    for backup in cycle.backups:
-        connection.execute(_BACKUP, (number, *backup_row(backup)))
-    for stage in cycle.stages:
-        row = number, stage.name, written(stage.began_at), stage.duration_s, stage.status
-        connection.execute("INSERT OR IGNORE INTO stages VALUES (?, ?, ?, ?, ?)", row)
+    backups = [(number, *backup_row(backup)) for backup in cycle.backups]
+    connection.executemany(_BACKUP, backups)
+    stages = [(number, s.name, written(s.began_at), s.duration_s, s.status) for s in cycle.stages]
+    connection.executemany("INSERT OR IGNORE INTO stages VALUES (?, ?, ?, ?, ?)", stages)
     _add_lines(connection, number, lines)
     return number
 
