@@ -7,13 +7,17 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from tests.cli.console import LIMIT_S, report, run, start, wait_for
 from tests.monitor.dashboard.ground import TOKEN, fill
+from verifier.cycle.coordinator import fire_times
+from verifier.monitor.dashboard.terms import Schedule
 from verifier.monitor.history.memory import open_history
 
 EXAMPLE = Path(__file__).parents[2] / "fixtures" / "example" / "verify.toml"
@@ -137,6 +141,18 @@ def test_taken_port_is_one_clear_sentence(folder: Path) -> None:
     first, remedy = done.stderr.decode().splitlines()
     assert f"restic-verify: 127.0.0.1:{port}: another program listens there already" == first
     assert "--listen" in remedy
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/Los_Angeles", "Europe/Berlin", "Australia/Lord_Howe", "UTC"]
+)
+def test_pages_know_when_the_timer_fires(zone: str) -> None:
+    times, first = ("01:30", "02:00", "02:30", "04:00"), date(2026, 1, 1)
+    schedule = Schedule(tuple(map(time.fromisoformat, times)), ZoneInfo(zone))
+
+    # Python holds a time that comes twice for unequal to the same instant in another zone.
+    fired = tuple(at.astimezone(UTC) for at in fire_times(times, ZoneInfo(zone), first, 400))
+    assert fired == schedule.fires(first, 400)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,19 @@ from verifier.cli.context import Context
 from verifier.cli.drilling import cleaned, open_primary
 from verifier.cli.programs import local_host
 from verifier.core.errors import VerifyError
-from verifier.monitor.alerts.rule import Dues, Rule
 from verifier.monitor.dashboard.terms import Forgetting, Held, Reading, Schedule, Terms
+from verifier.monitor.subjects import (
+    backup_dues,
+    backup_rule,
+    monthly_times,
+    verification_dues,
+    verification_rule,
+    verifier_rule,
+)
 from verifier.retention.rules import rules_for
 
 if TYPE_CHECKING:
     from verifier.config.models import Config
-    from verifier.config.monitor import Ages
 
 READ_AGAIN = timedelta(hours=1)
 """How old a reading of the repository may be before it is read again."""
@@ -35,21 +42,19 @@ def dashboard_terms(config: Config, context: Context, *, read_repository: bool) 
         read_repository: whether the repository's snapshots are read, in the background.
     """
     schedule = Schedule(tuple(config.schedule.times), config.zone)
-    alerts = config.alerts
     forgetting = Forgetting(
         config.policy(),
         rules_for(forgetting_release(config, context)),
         config.group_by,
         {host.name: cleaned(host.include) for host in config.hosts},
     )
-    backup = alerts.backup or _plain(config)
     reader = Reader(config, context) if read_repository else None
     return Terms(
         tuple(host.name for host in config.hosts),
         schedule,
-        Held(_rule(config, backup), lambda a, b: Dues(schedule.fired(a - _WEEK, b + _WEEK))),
-        Held(_rule(config, alerts.verification), lambda a, b: Dues(_monthly(config, a, b))),
-        _rule(config, alerts.verifier),
+        Held(backup_rule(config), partial(backup_dues, config, schedule.fires)),
+        Held(verification_rule(config), partial(verification_dues, config)),
+        verifier_rule(config),
         forgetting,
         ahead=lambda now: _ahead(config, schedule, now),
         ledger=lambda: _ledger(Path(config.monthly.ledger)),
@@ -57,29 +62,9 @@ def dashboard_terms(config: Config, context: Context, *, read_repository: bool) 
     )
 
 
-def _plain(config: Config) -> Ages:
-    from verifier.config.monitor import Ages
-
-    audit = config.audit
-    return Ages.model_construct(warn_age=audit.warn_age, alarm_age=audit.alarm_age)
-
-
-def _rule(config: Config, ages: Ages) -> Rule:
-    alerts = config.alerts
-    return Rule(ages.warn_age, ages.alarm_age, ages.allow, alerts.remind_every, alerts.damping)
-
-
-def _monthly(config: Config, since: datetime, until: datetime) -> Iterator[datetime]:
-    # From the month before the first to the second after the last.
-    first, last = since.year * 12 + since.month - 2, until.year * 12 + until.month + 1
-    for month in range(first, last + 1):
-        day = date(month // 12, month % 12 + 1, config.jobs.monthly_day)
-        yield datetime.combine(day, config.jobs.monthly_time, config.zone)
-
-
 def _ahead(config: Config, schedule: Schedule, now: datetime) -> list[tuple[str, datetime]]:
     backups = (at for at in schedule.fired(now, now + _WEEK) if at > now)
-    monthly = (at for at in _monthly(config, now, now) if at > now)
+    monthly = (at for at in monthly_times(config, now, now) if at > now)
     found = (("the next backup", next(backups, None)), ("the monthly drill", next(monthly, None)))
     return [(name, at) for name, at in found if at is not None]
 

@@ -92,11 +92,12 @@ def backup_dues(config: Config, fires: Fires, since: datetime, until: datetime) 
 
 def verification_dues(config: Config, since: datetime, until: datetime) -> Dues:
     """Return when the monthly drill was due from before `since` to past the first after `until`."""
-    return Dues(_monthly(config, since.astimezone(config.zone), until.astimezone(config.zone)))
+    return Dues(monthly_times(config, since, until))
 
 
-def _monthly(config: Config, since: datetime, until: datetime) -> Iterator[datetime]:
-    # From the month before the first to the second after the last.
+def monthly_times(config: Config, since: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield when the monthly drill is due, a month before `since` to two months after `until`."""
+    since, until = since.astimezone(config.zone), until.astimezone(config.zone)
     first, last = since.year * 12 + since.month - 2, until.year * 12 + until.month + 1
     for month in range(first, last + 1):
         day = date(month // 12, month % 12 + 1, config.jobs.monthly_day)

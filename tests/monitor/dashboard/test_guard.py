@@ -44,7 +44,7 @@ def test_every_answer_is_guarded(app: Guard, place: str) -> None:
     assert "unsafe" not in policy
     assert "script-src" not in policy
     assert "nosniff" == headers["x-content-type-options"]
-    assert "no-referrer" == headers["referrer-policy"]
+    assert "same-origin" == headers["referrer-policy"]
     assert "no-store" == headers["cache-control"]
     assert "DENY" == headers["x-frame-options"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote
 
 NOW = "/"
 DURATIONS = "/durations"
@@ -32,6 +32,16 @@ def link(path: str, **query: str | int | None) -> str:
 def host(name: str, days: str = "") -> str:
     """Return the page of one host's backups."""
     return link(DURATIONS, host=name, days=days)
+
+
+def quoted(text: str) -> str:
+    """Return a name as a form may send it: no browser changes a letter of it on the way."""
+    return _quoted(text)
+
+
+def unquoted(text: str) -> str:
+    """Return what `quoted` was given."""
+    return unquote(text, errors="surrogateescape")
 
 
 def cycle(place: str | int) -> str:

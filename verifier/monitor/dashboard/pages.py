@@ -27,6 +27,8 @@ from verifier.monitor.render.page import page_values
 REFRESH = Parameter("refresh", "seconds until the page asks again", "integer", least=0, most=3_600)
 PART = Parameter("page", "a part of a list, from 1", "integer", least=1, most=1_000_000, default=1)
 
+QUOTED = Parameter("quoted", "the name of a host, quoted as in an address", "text")
+
 REPORTS_LISTED = 100
 """How many reports a page lists."""
 
@@ -77,7 +79,8 @@ def coverage(asked: Asked) -> str:
 def retention(asked: Asked) -> str:
     """Return the restore points of one host: what is there, why, and what will go."""
     hosts = asking.hosts(asked)
-    host = asked.query.text(HOST) or (hosts[0] if hosts else "")
+    chosen = links.unquoted(asked.query.text(QUOTED) or "")
+    host = asked.query.text(HOST) or chosen or (hosts[0] if hosts else "")
     values: dict[str, object] = {"hosts": hosts, "host": host, "ahead_days": AHEAD_DAYS}
     if host:
         asking.require_host(asked, host)

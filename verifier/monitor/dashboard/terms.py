@@ -18,25 +18,31 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When the coordinator's timer fires: civil times of the day, in one zone."""
+    """When the coordinator's timer fires: civil times of the day, in one zone.
+
+    It is reckoned here and not by the `schedule` library: that takes the whole process's time.
+    """
 
     times: tuple[time, ...]
     zone: ZoneInfo
 
-    def fired(self, since: datetime, until: datetime) -> tuple[datetime, ...]:
-        """Return every instant from one to another at which it fires, in UTC.
+    def fires(self, first: date, days: int) -> tuple[datetime, ...]:
+        """Return every instant at which it fires on so many civil days, in UTC.
 
         A time that a change to summer time skips does not come on that day; one that comes twice
         comes the first time, as systemd has it.
         """
-        first = since.astimezone(self.zone).date()
-        days = (until.astimezone(self.zone).date() - first).days
         civil = (
             datetime.combine(first + day * _DAY, at, self.zone)
-            for day in range(days + 1)
+            for day in range(days)
             for at in sorted(self.times)
         )
-        instants = (at.astimezone(UTC) for at in civil if self._exists(at))
+        return tuple(at.astimezone(UTC) for at in civil if self._exists(at))
+
+    def fired(self, since: datetime, until: datetime) -> tuple[datetime, ...]:
+        """Return every instant from one to another at which it fires, in UTC."""
+        first = self.day(since)
+        instants = self.fires(first, (self.day(until) - first).days + 1)
         return tuple(at for at in instants if since <= at <= until)
 
     def day(self, at: datetime) -> date:
