@@ -249,6 +249,14 @@ def bench_scenarios() -> None:
     say("scenarios, nothing changed", f"{again:.1f} s", again, "under 3 s", again < 3)
 
 
+def bench_dashboard() -> None:
+    """Every page of the dashboard over five years of a hundred hosts."""
+    import bench_dashboard as costs
+
+    for place, took_ms in costs.measure().items():
+        say(f"page {place[:29]}", f"{took_ms:.0f} ms", took_ms, "under 300 ms", took_ms < 300)
+
+
 BENCHES: dict[str, Callable[[], None]] = {
     "help": bench_help,
     "model": bench_model,
@@ -260,6 +268,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "fleet": bench_fleet,
     "explore": bench_explore,
     "scenarios": bench_scenarios,
+    "dashboard": bench_dashboard,
 }
 
 

@@ -16,6 +16,10 @@ from verifier.cli.drilling import cleaned, open_primary
 from verifier.cli.programs import local_host
 from verifier.core.errors import VerifyError
 from verifier.monitor.dashboard.terms import Forgetting, Held, Reading, Schedule, Terms
+from verifier.monitor.evaluation import evaluate, silences_of
+from verifier.monitor.heard import HistorySource
+from verifier.monitor.history.memory import History
+from verifier.monitor.state import State, read_state
 from verifier.monitor.subjects import (
     backup_dues,
     backup_rule,
@@ -56,10 +60,18 @@ def dashboard_terms(config: Config, context: Context, *, read_repository: bool) 
         Held(verification_rule(config), partial(verification_dues, config)),
         verifier_rule(config),
         forgetting,
+        state=lambda history, now: _state(config, schedule, history, now),
+        silences=lambda history: silences_of(config, history),
         ahead=lambda now: _ahead(config, schedule, now),
         ledger=lambda: _ledger(Path(config.monthly.ledger)),
         reading=reader.reading if reader else lambda: None,
     )
+
+
+def _state(config: Config, schedule: Schedule, history: History, now: datetime) -> State:
+    # Of the history alone, whatever the alert rules look at: a page asks nobody else.
+    looked = evaluate(config, history, HistorySource(history), schedule.fires, now)
+    return read_state(history, looked.watched, looked.look.watches)
 
 
 def _ahead(config: Config, schedule: Schedule, now: datetime) -> list[tuple[str, datetime]]:

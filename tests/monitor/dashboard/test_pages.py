@@ -25,6 +25,7 @@ from tests.monitor.dashboard.ground import (
 )
 from tests.monitor.test_page import _Reading
 from verifier.core.snapshot import Snapshot
+from verifier.monitor.alerts.silence import Silence
 from verifier.monitor.dashboard import links
 from verifier.monitor.dashboard.terms import Reading
 from verifier.monitor.history.memory import open_history
@@ -261,6 +262,15 @@ def test_open_incident_is_on_the_first_page(tmp_path: Path) -> None:
 
     assert "Open incidents" in text
     assert "backup db1" in text
+
+
+def test_silence_is_on_the_first_page_until_it_ends(ordinary: Path) -> None:
+    silence = Silence("backup web*", NOW - DAY, NOW + DAY)
+    held = terms(silences=lambda _history: [silence])
+
+    for now, shown in ((NOW - DAY, True), (NOW, True), (NOW + DAY, False)):
+        text = ask(application(ordinary, held, now=now), "/").text
+        assert shown is ("Nothing new is told of <b>backup web*</b> until Sun 2026-11-29" in text)
 
 
 def test_every_page_but_reports_is_small(ordinary: Path) -> None:

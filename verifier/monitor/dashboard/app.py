@@ -17,9 +17,10 @@ from verifier.monitor.dashboard.assets import assets
 from verifier.monitor.dashboard.guard import FOR_PROGRAMS, Guard
 from verifier.monitor.dashboard.login import login, logout
 from verifier.monitor.dashboard.openapi import openapi_text
-from verifier.monitor.dashboard.parameters import Query, Unfit
+from verifier.monitor.dashboard.parameters import Unfit, parse_query
 from verifier.monitor.dashboard.shown import prepare, shown
 from verifier.monitor.dashboard.site import Asked, NotFound, Site
+from verifier.monitor.metrics import CONTENT_TYPE, exposition
 
 PAGES: tuple[tuple[str, Callable[[Asked], str]], ...] = (
     (links.NOW, pages.now),
@@ -50,6 +51,7 @@ def _application(site: Site) -> Starlette:
             *(Route(path, partial(_page, site, make)) for path, make in PAGES),
             *(Route(one.path, partial(_answer, site, one.make)) for one in api.OPERATIONS),
             Route("/api/openapi.json", _described),
+            Route("/metrics", partial(_metrics, site)),
             Route("/healthz", partial(_health, site)),
             Route("/login", partial(login, site), methods=["GET", "POST"]),
             Route("/logout", partial(logout, site), methods=["GET", "POST"]),
@@ -68,7 +70,7 @@ def _application(site: Site) -> Starlette:
 def _asked(site: Site, request: Request, make: Callable[[Asked], str]) -> str:
     with site.history() as history:
         number = request.path_params.get("number", 0)
-        query = Query(links.query(request.scope["query_string"]))
+        query = parse_query(request.scope["query_string"])
         return make(Asked(site, history, site.clock.now(), query, number))
 
 
@@ -78,6 +80,12 @@ def _page(site: Site, make: Callable[[Asked], str], request: Request) -> Respons
 
 def _answer(site: Site, make: Callable[[Asked], str], request: Request) -> Response:
     return Response(_asked(site, request, make), media_type="application/json")
+
+
+def _metrics(site: Site, _request: Request) -> Response:
+    with site.history() as history:
+        text = exposition(site.terms.state(history, site.clock.now()))
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 
 def _health(site: Site, _request: Request) -> Response:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 NOW = "/"
 DURATIONS = "/durations"
@@ -52,17 +51,6 @@ def cycle(place: str | int) -> str:
 def report(number: int) -> str:
     """Return the page of one report."""
     return f"{REPORTS}/{number}"
-
-
-def query(raw: bytes) -> Mapping[str, str]:
-    """Return a query string's values; of a name that comes twice, the last.
-
-    Bytes that are no UTF-8 come as they do from file names, so that they match those.
-    """
-    pairs = parse_qsl(
-        raw.decode("latin-1"), keep_blank_values=True, errors="surrogateescape", max_num_fields=50
-    )
-    return dict(pairs)
 
 
 def _quoted(text: str) -> str:

@@ -41,6 +41,11 @@ def now(asked: Asked) -> str:
         "view": view,
         "facts": known,
         "ahead": ahead,
+        "silences": [
+            one
+            for one in asked.terms.silences(asked.history)
+            if one.from_at <= asked.now < one.until_at
+        ],
         "cycle": cycle_row(known.cycle) if known.cycle else None,
         "backups": backups_word(known.cycle.cycle) if known.cycle else "",
         "line": shortened(known.last_line.data) if known.last_line else "",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Literal
+from urllib.parse import parse_qsl
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 """Days outside are as good as none: no history reaches there, and no arithmetic leaves them."""
@@ -61,6 +62,24 @@ UNTIL = Parameter("until", "before this day", "day")
 LIMIT = Parameter("limit", "at most so many", "integer", least=1, most=1_000, default=100)
 OFFSET = Parameter("offset", "after so many", "integer", least=0, most=1_000_000_000, default=0)
 KIND = Parameter("kind", "a kind of report, as `monthly`", "text")
+
+
+_VALUES = 50
+"""How many values are looked at; nothing takes more than a handful."""
+
+
+def parse_query(raw: bytes) -> Query:
+    """Return a query string's values; of a name that comes twice, the last.
+
+    Bytes that are no UTF-8 come as they do from file names, so that they match those.
+
+    Raises:
+        Unfit: there are very many of them.
+    """
+    text = raw.decode("latin-1")
+    if text.count("&") >= _VALUES:
+        raise Unfit("that is more than anything here can be asked")
+    return Query(dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape")))
 
 
 class Query:

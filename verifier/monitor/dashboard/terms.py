@@ -11,6 +11,9 @@ from verifier.core.finding import Verdict
 from verifier.core.policy import Policy
 from verifier.core.snapshot import Snapshot
 from verifier.monitor.alerts.rule import Dues, Rule, overdue_at
+from verifier.monitor.alerts.silence import Silence
+from verifier.monitor.history.memory import History
+from verifier.monitor.state import State
 from verifier.retention.rules import Rules
 
 _DAY = timedelta(days=1)
@@ -114,6 +117,14 @@ def _no_ledger() -> Mapping[str, object] | None:
     return None
 
 
+def _no_silences(_history: History) -> Sequence[Silence]:
+    return ()
+
+
+def _nothing_known(_history: History, _now: datetime) -> State:
+    return State((), None, (), None, {})
+
+
 def _nothing_ahead(_now: datetime) -> Sequence[tuple[str, datetime]]:
     return ()
 
@@ -126,6 +137,8 @@ class Terms:
         hosts: that are expected, in the configuration's order.
         backup, verification: how old the last one of each may be.
         verifier: how long nobody may look at the alert rules.
+        state: what metrics are made of.
+        silences: of the configuration and of the command line, those that are over too.
         ahead: the jobs that come next, each with when.
         ledger: its section of a report; None where it cannot be read.
         reading: of the repository; None where nobody wants it to be read.
@@ -137,6 +150,8 @@ class Terms:
     verification: Held
     verifier: Rule
     forgetting: Forgetting
+    state: Callable[[History, datetime], State] = field(default=_nothing_known)
+    silences: Callable[[History], Sequence[Silence]] = field(default=_no_silences)
     ahead: Callable[[datetime], Sequence[tuple[str, datetime]]] = field(default=_nothing_ahead)
     ledger: Callable[[], Mapping[str, object] | None] = field(default=_no_ledger)
     reading: Callable[[], Reading | None] = field(default=_no_reading)

@@ -178,13 +178,23 @@ def _state(name: str, facts: Facts, terms: Terms, now: datetime) -> tuple[Verdic
         good_at = watch.good_at
     else:
         good_at = good.began_at
-    failed_at = last.ended_at if last is not None and failed else None
-    level = terms.backup.level(good_at, failed_at, now)
-    if level is Verdict.OK:
-        if good is None:
-            return Verdict.OK, "awaits its first backup"
-        return Verdict.OK, "last run failed" if failed else "backed up"
-    return level, "failed" if failed else "late"
+    ended = [last.ended_at] if last is not None and failed else []
+    passed_over = _passed_over(name, facts.cycle, good_at)
+    ended += [passed_over] if passed_over else []
+    level = terms.backup.level(good_at, max(ended, default=None), now)
+    if level is not Verdict.OK:
+        return level, "failed" if failed else "not in the last cycle" if passed_over else "late"
+    if good is None:
+        return Verdict.OK, "awaits its first backup"
+    return Verdict.OK, "last run failed" if ended else "backed up"
+
+
+def _passed_over(name: str, newest: PastCycle | None, good_at: datetime) -> datetime | None:
+    """Return when the newest cycle ended, where it made no backup of a host: the key is locked."""
+    cycle = newest.cycle if newest else None
+    if cycle is None or cycle.status is None or cycle.began_at <= good_at:
+        return None
+    return None if any(run.host == name for run in cycle.backups) else cycle.ended_at
 
 
 def _host_reasons(rows: Sequence[HostRow], now: datetime) -> Iterator[Reason]:
