@@ -177,6 +177,18 @@ def test_report_that_does_not_hold_is_not_counted(folder: Path, keys: Keys, tmp_
     assert (24, 23) == (section["signatures"]["reports"], section["signatures"]["holding"])
 
 
+def test_sections_of_another_release_are_not_guessed_at(keys: Keys, tmp_path: Path) -> None:
+    report: Any = envelopes.drilled()
+    report["tool"]["restic-verify"] = "0.0.9"
+    del report["drill"]["hosts"]
+    section = _then(keys, tmp_path, report)
+
+    assert [("monthly", "OK", [], None)] == [
+        (test["kind"], test["verdict"], test["hosts"], test["packs"]) for test in section["tests"]
+    ]
+    assert () == problems(_envelope(section))
+
+
 def _envelope(section: Controls, *found: Finding) -> dict[str, object]:
     return envelopes.envelope("report", {"controls": section}, findings=found)
 

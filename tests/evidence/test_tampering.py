@@ -340,6 +340,40 @@ def test_no_flipped_bit_is_accepted(flips: Chain, data: st.DataObject) -> None:
     assert [] == flips.broken()
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=9,
+)
+_LIKE_ENVELOPES = st.fixed_dictionaries(
+    {
+        "payload": st.text(max_size=9) | st.binary(max_size=9).map(lambda b: b.hex()) | _JSON,
+        "payloadType": st.just("application/vnd.in-toto+json") | _JSON,
+        "signatures": st.lists(
+            st.fixed_dictionaries({"keyid": st.just("KEY") | _JSON, "sig": st.text() | _JSON}),
+            max_size=2,
+        )
+        | _JSON,
+    }
+)
+
+
+@given(
+    content=st.binary(max_size=60) | (_JSON | _LIKE_ENVELOPES).map(lambda j: json.dumps(j).encode())
+)
+def test_whatever_a_file_holds_is_answered(keys: Keys, content: bytes) -> None:
+    key = public_key(keys.public)
+
+    assert opened(content.replace(b'"KEY"', f'"{key.keyid}"'.encode()), [key]).problem
+
+
+@given(payload=st.binary(max_size=60) | _JSON.map(lambda j: json.dumps(j).encode()))
+def test_whatever_was_signed_is_answered(keys: Keys, payload: bytes) -> None:
+    content = sealed(payload, private_key(keys.private))
+
+    assert opened(content, [public_key(keys.public)]).problem
+
+
 @pytest.fixture(scope="module")
 def flips(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Five small signed reports, so that each part of a file is met often."""

@@ -16,7 +16,7 @@ from statistics import median
 from typing import cast
 
 from verifier.monitor.evidence.troubles import hosts_of, troubles
-from verifier.monitor.evidence.verify import Verified, reports_that_hold
+from verifier.monitor.evidence.verify import Verified, reports_that_hold, sectionless
 from verifier.monitor.history.reports import verdicts
 from verifier.monitor.render.envelope import DrillRehearsal, Envelope
 from verifier.monitor.render.envelope_evidence import (
@@ -26,6 +26,7 @@ from verifier.monitor.render.envelope_evidence import (
     ControlsSignatures,
     ControlsTest,
 )
+from verifier.monitor.render.schema import problems
 from verifier.monitor.telemetry import BackupRun
 
 _GOOD = ("OK", "WARNING")
@@ -89,9 +90,17 @@ def controls(
 
 
 def _held(verified: Verified) -> list[Test]:
-    """Return the reports that hold, in the order of the chain."""
+    """Return the reports that hold, in the order of the chain.
+
+    Sections that another release wrote in a form of its own are left out: what they say is not
+    known, and the verdict stands.
+    """
     return [
-        Test(one.number, one.seen.sha256, cast(Envelope, report))
+        Test(
+            one.number,
+            one.seen.sha256,
+            cast(Envelope, sectionless(report) if problems(report) else report),
+        )
         for one, report in reports_that_hold(verified)
     ]
 

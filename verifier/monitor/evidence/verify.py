@@ -153,8 +153,12 @@ def report_problems(report: Mapping[str, object], version: str) -> tuple[str, ..
     """
     tool = report.get("tool")
     ours = isinstance(tool, dict) and tool.get("restic-verify") == version
-    held = report if ours else {key: report[key] for key in _SECTIONLESS if key in report}
-    return problems(held)
+    return problems(report if ours else sectionless(report))
+
+
+def sectionless(report: Mapping[str, object]) -> dict[str, object]:
+    """Return a report without its sections: what those of every release have in common."""
+    return {key: report[key] for key in _SECTIONLESS if key in report}
 
 
 def _missing(files: Sequence[Stored], anchors: Sequence[Anchor]) -> Iterator[Finding]:
