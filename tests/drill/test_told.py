@@ -111,6 +111,7 @@ def test_monthly_is_remembered_and_told(lab: Lab, receiver: Receiver, run: Run) 
     )
 
 
+@pytest.mark.heavy
 def test_sinks_that_fail_change_no_verdict(lab: Lab, receiver: Receiver, run: Run) -> None:
     receiver.mood = "refuse"
     status, first = run("monthly")
@@ -129,6 +130,7 @@ def test_sinks_that_fail_change_no_verdict(lab: Lab, receiver: Receiver, run: Ru
     assert ["/ping/start", "/ping"] * 2 == _paths(receiver)
 
 
+@pytest.mark.heavy
 def test_secret_that_cannot_be_had_keeps_what_is_to_be_sent(
     lab: Lab, receiver: Receiver, run: Run
 ) -> None:
