@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -97,6 +98,21 @@ def test_systemd_has_nothing_to_say_and_little_is_exposed(
             } == {name.removesuffix(".service") for name in names}  # fmt: skip
     assert [] == complaints(units)
     assert [] == [name for name in sorted(names) if exposed(units / name)]
+
+
+def test_every_unit_gives_a_command_what_it_understands() -> None:
+    """Red where a command is renamed, or no longer takes what its unit tells it."""
+    from verifier.cli.main import COMMANDS, Parser
+
+    for name, file in render(system()).items():
+        started = re.search(r"^ExecStart=/usr/local/bin/restic-verify (.+)$", file.text, re.M)
+        if started:
+            command, *words = started[1].split()
+            parser = Parser(prog=name)
+            importlib.import_module(f"verifier.cli.{command}").add_options(parser)
+
+            assert command in COMMANDS
+            assert "/etc/restic-verify/verify.toml" == parser.parse_args(words).config
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ with systemd, then the units are started as their timers would.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,6 +145,43 @@ def test_the_monthly_drill_works_in_its_sandbox(lab: Lab) -> None:
         "stat -c '%U %a' /var/lib/restic-verify /var/lib/restic-verify/ledger.sqlite"
     )
     assert ["restic 700", "restic 600"] == state.splitlines()
+
+
+def test_what_a_run_said_is_remembered_looked_at_and_tidied(lab: Lab) -> None:
+    """Each in its own unit: journal to history, history to rules, and the daily end of it."""
+    assert 0 == backed_up(lab)[0]
+    for job in ("collect", "alert", "tidy"):
+        status, said = lab.start(f"restic-verify-{job}.service")
+        assert status == 0, said
+    listed = lab.jak.shell(
+        "restic-verify history list --json --config /etc/restic-verify/verify.toml", user="restic"
+    )
+
+    assert "OK" == json.loads(listed)["verdict"]
+    assert "web1" in listed
+
+
+def test_the_pages_are_served_to_this_machine(lab: Lab) -> None:
+    ask = """
+import time, urllib.error, urllib.request
+end = time.monotonic() + 60
+while True:
+    try:
+        page = urllib.request.urlopen("http://127.0.0.1:8642/").read().decode()
+        break
+    except urllib.error.HTTPError:
+        raise
+    except OSError:
+        assert time.monotonic() < end, "nobody answers"
+print(page)
+"""
+    status, said = lab.start("restic-verify-dashboard.service")
+    answered, page = lab.jak.run("python3", "-c", ask)
+    lab.jak.shell("systemctl stop restic-verify-dashboard")
+
+    assert (0, 0) == (status, answered), said + page
+    assert page.lower().startswith("<!doctype html>")
+    assert {"web1", "db1"} <= set(re.findall(r"\w+", page))
 
 
 @contextmanager

@@ -29,10 +29,12 @@ from tests.simulate.systems import (
 )
 from verifier.config.models import Config
 from verifier.core.errors import CannotVerify
+from verifier.cycle.render import render
 from verifier.retention.rules import rules_for
 from verifier.simulate.segments import cut
 from verifier.simulate.timeline import Days, Deviations, PathChange
 from verifier.simulate.worlds.cycle import CycleWorld, Template
+from verifier.simulate.worlds.relocate import relocate
 
 pytestmark = pytest.mark.heavy
 
@@ -74,6 +76,16 @@ def agree(lab: Lab) -> None:
 )
 def test_a_healthy_cycle_ends_as_the_model_does(lab: Make, offsite: dict[str, Any]) -> None:
     agree(lab(config(days=4, **offsite)))
+
+
+def test_a_cycle_runs_what_render_writes(lab: Make) -> None:
+    """Byte for byte; what it relocates is the configuration, and no script."""
+    simulated = lab(config(days=1, offsite=OFFSITE))
+    simulated.run()
+    rendered = render(relocate(simulated.system, simulated.folder))
+    installed = {name: (simulated.folder / name).read_text() for name in rendered}
+
+    assert {name: file.text for name, file in rendered.items()} == installed
 
 
 def test_a_cycle_whose_clock_cannot_be_controlled_ends_as_the_model_does(lab: Make) -> None:
