@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.evidence.chain import Chain, Keys, openssl, statement_of
 from tests.monitor import envelopes
 from verifier.config.monitor import Evidence
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, ToolMissing
 from verifier.core.finding import Finding
 from verifier.monitor.evidence.keys import public_key
 from verifier.monitor.evidence.sign import Signed, sign, signed
@@ -179,3 +180,16 @@ def test_folder_that_cannot_be_written_is_told(keys: Keys, tmp_path: Path) -> No
 def test_public_key_is_told_from_a_private_one(keys: Keys) -> None:
     with pytest.raises(CannotVerify, match="a public one is wanted"):
         public_key(keys.private)
+
+
+def test_library_that_is_not_installed_is_told(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "securesystemslib", None)
+    table = Evidence.model_validate({"key": str(keys.private), "folder": str(tmp_path / "new")})
+    made = sign(envelopes.drilled(), table)
+
+    assert isinstance(made, Finding)
+    assert "pip install 'restic-verify[evidence]'" in made.detail
+    with pytest.raises(ToolMissing):
+        public_key(keys.public)
