@@ -439,6 +439,15 @@ class FileChange(TypedDict):
     diff: list[str]
 
 
+class GuessRecord(TypedDict):
+    """One thing that `init` guessed; `sure` where nothing that was seen speaks against it."""
+
+    about: str
+    value: str
+    sure: bool
+    why: str
+
+
 class CheckRecord(TypedDict):
     """One question of a check-up with its answer."""
 
@@ -547,6 +556,7 @@ class Envelope(TypedDict):
     evidence: NotRequired[Evidence]
     controls: NotRequired[Controls]
     checks: NotRequired[list[CheckRecord]]
+    guesses: NotRequired[list[GuessRecord]]
     alert: NotRequired[Alert]
     collected: NotRequired[Collected]
     remembered: NotRequired[Remembered]

@@ -16,6 +16,7 @@ from verifier.monitor.render.drill import drill_headline
 from verifier.monitor.render.envelope import Envelope, FindingRecord, Plan, Timeline
 from verifier.monitor.render.envelope_history import PastEnvelope
 from verifier.monitor.render.evidence import evidence_headline
+from verifier.monitor.render.guesses import guesses_headline
 from verifier.monitor.render.ledger import ledger_headline
 from verifier.monitor.render.past import collected_headline, remembered_headline
 from verifier.monitor.render.scenarios import scenario_headline
@@ -172,6 +173,7 @@ _HEADLINES: Mapping[str, Callable[[Any], str]] = {
     "checks": checkup_headline,
     "collected": collected_headline,
     "remembered": remembered_headline,
+    "guesses": guesses_headline,
     "scenarios": scenario_headline,
 }
 """Section -> what its command did; the first that a report has is told."""

@@ -23,6 +23,7 @@ from verifier.monitor.render.envelope import (
     Timeline,
 )
 from verifier.monitor.render.evidence import evidence_tables, signed_sentence
+from verifier.monitor.render.guesses import guess_lines
 from verifier.monitor.render.ledger import LIMIT, ledger_tables
 from verifier.monitor.render.past import collected_tables, remembered_tables
 from verifier.monitor.render.scenarios import scenario_files, scenario_tables
@@ -81,6 +82,7 @@ def text(envelope: Mapping[str, object], *, colour: bool = False, plain: bool = 
     lines += _further(report)
     if "checks" in report:
         lines += checkup_lines(report["checks"], plain=plain)
+    lines += guess_lines(report.get("guesses", []))
     lines += _findings(report)
     lines += _figures(report)
     if "timeline" in report:
