@@ -34,8 +34,6 @@ COMMANDS = {
     "alert": "hold the alert rules against what is known, once, and tell what follows",
     "ledger": "show what was verified when, and what follows from it",
     "manifest": "write what every file holds, just before it is backed up",
-    "report verify": "hold signed reports against a public key, and against each other",
-    "report controls": "map the signed reports of a period to controls, on a page to be printed",
     "init": "write a first verify.toml from an existing repository",
     "daemon": "run the jobs where there is no systemd: backups, drill, alerts",
     "render": "write what production installs, or say what of it has drifted",
