@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, time
@@ -15,7 +16,9 @@ import httpx
 import pytest
 
 from tests.cli.console import LIMIT_S, report, run, start, wait_for
+from tests.cli.test_ledger import write
 from tests.monitor.dashboard.ground import TOKEN, fill
+from verifier.cli.dashboard_terms import read_section
 from verifier.cycle.coordinator import fire_times
 from verifier.monitor.dashboard.terms import Schedule
 from verifier.monitor.history.memory import open_history
@@ -192,6 +195,56 @@ def test_missing_history_is_said_before_anybody_asks(folder: Path, tmp_path: Pat
     assert 3 == done.returncode
     assert "there is no history yet" in done.stderr.decode()
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.heavy
+def test_repository_is_read_where_that_is_wanted(tmp_path: Path, restic_program: str) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "file").write_text("content")
+    (tmp_path / "password").write_text("of a test")
+    repository = ("-r", str(tmp_path / "repository"), "--password-file", str(tmp_path / "password"))
+    for words_ in (("init",), ("backup", "--host=web1", str(tmp_path / "live"))):
+        subprocess.run([restic_program, "-q", *repository, *words_], check=True)
+    config = EXAMPLE.read_text().replace("/mnt/storage/restic", f"{tmp_path}/repository")
+    config = config.replace("/mnt/keys/restic/password", f"{tmp_path}/password")
+    (tmp_path / "verify.toml").write_text(config)
+    with open_history(tmp_path / "h.sqlite"):
+        pass
+    port = free_port()
+    place = f"http://127.0.0.1:{port}/api/retention?host=web1"
+    line = words(tmp_path, "--read-repository", "--listen", f"127.0.0.1:{port}")
+    with serving(*line, port=port) as process:
+        wait_for(lambda: httpx.get(place).json()["source"] == "repository", process)
+        found = httpx.get(place).json()["restore_points"]
+
+    assert 1 == len(found)
+    assert found[0]["reasons"]
+
+
+@pytest.mark.parametrize(("name", "shown"), [("none", False), ("broken", False), ("sound", True)])
+def test_ledger_that_cannot_be_read_stops_no_page(tmp_path: Path, name: str, shown: bool) -> None:
+    file = tmp_path / "ledger.sqlite"
+    if name == "broken":
+        file.write_bytes(b"no ledger at all" * 100)
+    elif name == "sound":
+        write(file, {1: (3, 3 << 24)})
+
+    assert shown is (read_section(file) is not None)
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+def test_missing_extra_is_named(folder: Path, package: str) -> None:
+    program = f"""
+import sys
+sys.modules[{package!r}] = None
+from verifier.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    line = (sys.executable, "-c", program, *words(folder))
+    done = subprocess.run(line, capture_output=True, check=False, timeout=LIMIT_S)
+
+    assert 3 == done.returncode
+    assert "pip install 'restic-verify[dashboard]'" in done.stderr.decode()
 
 
 def test_short_token_is_refused(folder: Path, tmp_path: Path) -> None:

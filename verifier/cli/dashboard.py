@@ -47,6 +47,8 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         opened.looked_at()
     terms = dashboard_terms(config, context, read_repository=options.read_repository)
     try:
+        import uvicorn  # noqa: F401 - what is missing is said before anybody listens
+
         from verifier.monitor.dashboard.app import dashboard
         from verifier.monitor.dashboard.server import listen, serve
         from verifier.monitor.dashboard.site import Site

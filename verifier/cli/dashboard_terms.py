@@ -63,7 +63,7 @@ def dashboard_terms(config: Config, context: Context, *, read_repository: bool) 
         state=lambda history, now: _state(config, schedule, history, now),
         silences=lambda history: silences_of(config, history),
         ahead=lambda now: _ahead(config, schedule, now),
-        ledger=lambda: _ledger(Path(config.monthly.ledger)),
+        ledger=lambda: read_section(Path(config.monthly.ledger)),
         reading=reader.reading if reader else lambda: None,
     )
 
@@ -81,7 +81,8 @@ def _ahead(config: Config, schedule: Schedule, now: datetime) -> list[tuple[str,
     return [(name, at) for name, at in found if at is not None]
 
 
-def _ledger(path: Path) -> Mapping[str, object] | None:
+def read_section(path: Path) -> Mapping[str, object] | None:
+    """Return what a ledger says, as a report has it; None where it cannot be read."""
     from verifier.drill.standing import read_ledger
     from verifier.drill.telling import ledger_section
 

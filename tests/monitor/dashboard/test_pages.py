@@ -23,6 +23,7 @@ from tests.monitor.dashboard.ground import (
     terms,
     verify,
 )
+from tests.monitor.test_ledger import ledger, run, scope
 from tests.monitor.test_page import _Reading
 from verifier.core.snapshot import Snapshot
 from verifier.monitor.alerts.silence import Silence
@@ -114,15 +115,15 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history in which every text that others write is a hostile one."""
     file = tmp_path_factory.mktemp("hostile") / "h.sqlite"
     today = NOW.astimezone(ZONE).date()
-    run, log = cycle(today, ("web1", HOSTILE), failed=(HOSTILE,))
+    held, log = cycle(today, ("web1", HOSTILE), failed=(HOSTILE,))
     backups = tuple(
-        replace(one, restic=HOSTILE, message=HOSTILE, snapshot=HOSTILE) for one in run.backups
+        replace(one, restic=HOSTILE, message=HOSTILE, snapshot=HOSTILE) for one in held.backups
     )
-    stages = tuple(replace(one, name=HOSTILE) for one in run.stages[:1])
-    run = replace(run, coordinator=HOSTILE, service=HOSTILE, backups=backups, stages=stages)
+    stages = tuple(replace(one, name=HOSTILE) for one in held.stages[:1])
+    held = replace(held, coordinator=HOSTILE, service=HOSTILE, backups=backups, stages=stages)
     watch, told = incident(HOSTILE, hours_ago=3)
     with open_history(file) as history:
-        history.record_cycle(run, [replace(line, service=HOSTILE, data=HOSTILE) for line in log])
+        history.record_cycle(held, [replace(line, service=HOSTILE, data=HOSTILE) for line in log])
         fill(history, days=9, last=1, hosts=("web1", HOSTILE))
         verify(history, days_ago=3, corrupted=2, host=HOSTILE)
         history.save_look({watch.subject: watch}, [told], NOW)
@@ -235,6 +236,16 @@ def test_page_of_restore_points_says_where_they_come_from(ordinary: Path) -> Non
         text = ask(application(ordinary, held), "/retention?host=web1").text
         assert said in text
         assert ("ffffffff" in text) is bool(reading and reading.snapshots)
+
+
+def test_ledger_is_on_the_page_of_proofs_where_it_can_be_read(ordinary: Path) -> None:
+    section = ledger(scope((0, 3, 30), (None, 1, 10)), runs=(run(),))
+    shown = ask(application(ordinary, terms(ledger=lambda: section)), "/coverage").text
+    read(shown)
+
+    assert "What was proven how long ago" in shown
+    assert "Last runs" in shown
+    assert "There is none yet" in ask(application(ordinary), "/coverage").text
 
 
 def test_history_that_is_gone_is_said_with_a_remedy(tmp_path: Path) -> None:

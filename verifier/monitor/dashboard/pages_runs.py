@@ -81,7 +81,7 @@ def _of_host(asked: Asked, host: str, since: datetime, values: dict[str, object]
 
 def _of_all(asked: Asked, since: datetime, values: dict[str, object]) -> str:
     points = [
-        Point(cycle.began_at, cycle.duration_s, cycle.status == 0)
+        Point(cycle.began_at, cycle.duration_s, cycle.status == 0, cycle.restic)
         for cycle in asked.history.cycle_spans(since)
     ]
     recent = asked.history.backups(since=asked.now - 2 * COMPARED)
@@ -92,6 +92,7 @@ def _of_all(asked: Asked, since: datetime, values: dict[str, object]) -> str:
         )
         if points
         else "",
+        "changes": release_changes(points),
         "rows": usual_times(recent, asking.hosts(asked), asked.now),
     }
     title = "How long backups take"

@@ -21,7 +21,7 @@ from verifier.monitor.history import incidents as told
 from verifier.monitor.history import reports, runs
 from verifier.monitor.history.incidents import PastIncident, PastSilence
 from verifier.monitor.history.reports import PastReport, Verification, Verified
-from verifier.monitor.history.runs import PastCycle
+from verifier.monitor.history.runs import CycleSpan, PastCycle
 from verifier.monitor.history.tables import Store, connect, connect_reader, written
 from verifier.monitor.history.tidy import Removed, tidy
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine
@@ -128,8 +128,8 @@ class History:
             found = runs.read_cycles(connection, where, (written(at or _NEVER), limit))
             return tuple(found)[::-1]
 
-    def cycle_spans(self, since: datetime) -> tuple[CycleRun, ...]:
-        """Return the cycles that began since then without what they did, the oldest first."""
+    def cycle_spans(self, since: datetime) -> tuple[CycleSpan, ...]:
+        """Return how long the cycles took that began since then, the oldest first."""
         with self.store.read() as connection:
             return tuple(runs.read_spans(connection, written(since)))
 

@@ -218,15 +218,32 @@ def read_cycles(
         )
 
 
-def read_spans(connection: sqlite3.Connection, since: str) -> Iterator[CycleRun]:
-    """Yield the cycles since an instant without backups and stages, the oldest first."""
+@dataclass(frozen=True, slots=True)
+class CycleSpan:
+    """How long a cycle took, without what it did.
+
+    Attributes:
+        status: none while its end has not been heard of.
+        restic: the release of the first of its hosts by name that told one; empty where none did.
+    """
+
+    number: int
+    began_at: datetime
+    duration_s: float
+    status: int | None
+    restic: str
+
+
+def read_spans(connection: sqlite3.Connection, since: str) -> Iterator[CycleSpan]:
+    """Yield the spans of the cycles since an instant, the oldest first."""
     rows = connection.execute(
-        "SELECT coordinator, service, began_at, duration_s, status, run FROM cycles "
-        "WHERE began_at >= ? ORDER BY began_at, number",
+        "SELECT number, began_at, duration_s, status, (SELECT restic FROM backups "
+        "WHERE cycle = cycles.number AND restic <> '' ORDER BY host LIMIT 1) "
+        "FROM cycles WHERE began_at >= ? ORDER BY began_at, number",
         (since,),
     )
-    for coordinator, service, began_at, duration_s, status, run in rows:
-        yield CycleRun(coordinator, service, _instant(began_at), duration_s, status, (), (), run)
+    for number, began_at, duration_s, status, restic in rows:
+        yield CycleSpan(number, _instant(began_at), duration_s, status, restic or "")
 
 
 def _by_cycle(rows: sqlite3.Cursor) -> dict[int, list[tuple[Any, ...]]]:
