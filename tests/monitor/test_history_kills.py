@@ -49,7 +49,7 @@ def _play(path: Path, *, last_statement: int = 0, steps: int = STEPS) -> tuple[i
 
 
 def test_kill_before_any_statement_leaves_whole_steps(tmp_path: Path) -> None:
-    """A writer is killed before every sixth of its SQL statements.
+    """A writer is killed before every fourth of its SQL statements: no step has fewer.
 
     What is found then is the state after a whole number of steps: those it said were done, and
     perhaps the one that it was at. It would turn red where lines, their cursor and what is owed
@@ -67,7 +67,7 @@ def test_kill_before_any_statement_leaves_whole_steps(tmp_path: Path) -> None:
 
         assert _state(path) in states[done : done + 2]
         reached.add(done)
-        killed += 6
+        killed += 4
     assert set(range(STEPS + 1)) == reached
 
 

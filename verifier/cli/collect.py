@@ -68,8 +68,10 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     path = Path(options.history or config.history.file if config else options.history)
     inputs = {"config": str(file) if file else None, "history": str(path)}
     try:
+        # Before there is a history: what cannot be read leaves none behind.
+        read = _read_log(options)
         with open_history(path) as history:
-            read = _read(options, config, context, history)
+            read = read or _read(options, config, context, history)
             with history.together():
                 absorbed = _absorb(history, read)
                 section = _section(read, absorbed)
@@ -131,13 +133,17 @@ def _configured(options: argparse.Namespace, context: Context) -> tuple[Path | N
     return file, load(file, context.environ)
 
 
+def _read_log(options: argparse.Namespace) -> Read | None:
+    from verifier.cli.collect_sources import read_log
+
+    return read_log(options) if options.log else None
+
+
 def _read(
     options: argparse.Namespace, config: Config | None, context: Context, history: History
 ) -> Read:
     from verifier.cli import collect_sources as sources
 
-    if options.log:
-        return sources.read_log(options)
     assert config is not None, "only a file is read without a configuration"
     if options.source == "clickhouse":
         cursor = history.cursor(sources.table_name(config))

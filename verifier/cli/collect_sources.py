@@ -67,6 +67,9 @@ def read_journal(
         CannotVerify: journalctl fails, or this user may not read that journal.
     """
     service = config.coordinator.log_service
+    if options.journal and not any(Path(options.journal).rglob("*.journal")):
+        # journalctl would say nothing, as if nothing had happened.
+        raise CannotVerify(options.journal, "holds no journal", "name its folder with --journal")
     argv = (
         "journalctl",
         *(("--directory", options.journal) if options.journal else ()),

@@ -1,0 +1,226 @@
+"""What the coordinator said is read once, from wherever it is kept, and told to the sinks once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import console
+from tests.house.tree import ROOT
+from tests.servers.clickhouse import ClickHouseServer, clickhouse, clickhouse_server
+from tests.servers.journals import entry, said_of, write_journal
+from verifier.clock.system import SystemClock
+from verifier.monitor.history.memory import open_history
+
+__all__ = ["clickhouse", "clickhouse_server"]
+
+EXAMPLE = (ROOT / "fixtures" / "example" / "verify.toml").read_text(encoding="utf-8")
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SUMMARY = json.dumps(
+    {
+        "message_type": "summary",
+        "files_new": 1,
+        "files_changed": 2,
+        "files_unmodified": 3,
+        "total_bytes_processed": 400,
+        "data_added": 50,
+        "total_duration": 1.5,
+        "snapshot_id": "0" * 64,
+    }
+)
+TEXTS = (
+    "Started run backups.",
+    "restic host=web1 version=0.18.0",
+    SUMMARY,
+    "backup host=web1 status=0 duration_s=2",
+    "Fatal: unable to open repository",
+    "backup host=db1 status=1 duration_s=1",
+    "run status=1 duration_s=5",
+    "Failed run backups.",
+)
+RUN = "a" * 32
+
+
+def write_config(folder: Path, more: str = "") -> Path:
+    path = folder / "verify.toml"
+    own = f'\n[history]\nfile = "{folder}/history.sqlite"\nspool = "{folder}/spool"\n'
+    path.write_text(EXAMPLE + own + more, encoding="utf-8")
+    return path
+
+
+def write_plain(folder: Path, *texts: str) -> Path:
+    path = folder / "log"
+    path.write_text("\n".join(texts or TEXTS) + "\n", encoding="utf-8")
+    return path
+
+
+def collect(*line: object) -> dict[str, Any]:
+    """Collect, which has to succeed, and return the section of its report."""
+    ended = console.run("collect", "--json", *map(str, line))
+    assert (0, b"") == (ended.returncode, ended.stderr)
+    return dict(console.report(ended.stdout)["collected"])
+
+
+def counts(section: dict[str, Any]) -> tuple[int, int, int]:
+    return section["lines_new"], section["backups_new"], section["backups_failed"]
+
+
+def entries(at: datetime = AT, run: str = RUN) -> list[dict[str, str]]:
+    """Return what the journal holds of a run: the unit's lines between systemd's, and others'."""
+    told = [said_of(at, "Starting run-backups.service - run backups...", run=run)]
+    for number, text in enumerate(TEXTS, start=1):
+        told.append(entry(at + timedelta(seconds=number), text, run=run))
+        told.append(entry(at + timedelta(seconds=number), "GET /", unit="nginx"))
+    end = at + timedelta(seconds=len(TEXTS) + 1)
+    failed = "Failed to start run-backups.service - run backups."
+    return [*told, said_of(end, failed, run=run)]
+
+
+def test_the_journal_is_read_on_where_it_was_left(tmp_path: Path) -> None:
+    config, journal = write_config(tmp_path), tmp_path / "journal"
+    told = entries()
+    options = ("--config", config, "--journal", journal)
+    write_journal(journal, told[:9])
+    first = collect(*options)
+    idle = collect(*options)
+    write_journal(journal, told[9:])
+    last = collect(*options)
+
+    assert (5, 1, 0) == counts(first)
+    assert (0, 0, 0, 0) == (idle["lines"], *counts(idle))
+    assert (5, 1, 1) == counts(last)
+    with open_history(tmp_path / "history.sqlite") as history:
+        (past,) = history.cycles()
+        assert ("jak", 1, RUN) == (past.cycle.coordinator, past.cycle.status, past.cycle.run)
+        assert ["web1", "db1"] == [backup.host for backup in past.cycle.backups]
+        assert 10 == len(history.cycle_lines(past.number))
+        assert () == history.owed()
+
+
+def test_a_journal_that_is_not_there_is_no_silence(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    ended = console.run(
+        "collect", "--config", str(write_config(tmp_path)), "--journal", str(tmp_path / "none")
+    )
+
+    assert 3 == ended.returncode
+    assert b"holds no journal" in ended.stderr
+
+
+def test_a_cursor_of_no_journal_is_said(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    write_journal(journal, entries())
+    with open_history(tmp_path / "history.sqlite") as history:
+        history.set_cursor(f"journal {journal}:run-backups", "nonsense")
+    ended = console.run(
+        "collect", "--config", str(write_config(tmp_path)), "--journal", str(journal)
+    )
+
+    assert 3 == ended.returncode
+    assert b"cursor" in ended.stderr
+
+
+@pytest.mark.parametrize("stdin", [True, False])
+def test_a_plain_log_says_whose_it_is_by_options(tmp_path: Path, stdin: bool) -> None:
+    log = write_plain(tmp_path)
+    line = ["collect", "--json", "--history", str(tmp_path / "h"), "--coordinator", "jak"]
+    line += ["--began", "2026-03-01T04:00:00-08:00", "--log", "-" if stdin else str(log)]
+    told = [console.run(*line, stdin=log.read_bytes() * stdin) for _ in range(2)]
+
+    assert [0, 0] == [ended.returncode for ended in told]
+    sections = [console.report(ended.stdout)["collected"] for ended in told]
+    assert [(8, 2, 1), (0, 0, 0)] == list(map(counts, sections))
+    (cycle,) = sections[0]["cycles"]
+    assert (AT.isoformat(), 5.0, 1, ["db1"]) == (
+        cycle["began"],
+        cycle["duration_s"],
+        cycle["status"],
+        cycle["failed"],
+    )
+
+
+def test_the_json_of_journalctl_is_a_log_and_half_a_line_is_counted(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    told = [json.dumps(one) for one in entries()]
+    log.write_text("\n".join(told) + '\n{"MESSAGE": "half', encoding="utf-8")
+    section = collect("--log", log, "--history", tmp_path / "h", "--coordinator", "jak")
+
+    assert (10, 2, 1) == counts(section)
+    assert 1 == section["passed_over"]
+
+
+def test_bytes_that_are_no_text_are_a_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    odd = entry(AT + timedelta(seconds=4), "", run=RUN) | {"MESSAGE": [80, 255, 33]}
+    told = [*entries()[:3], odd]
+    log.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    collect("--log", log, "--history", tmp_path / "h")
+
+    with open_history(tmp_path / "h") as history:
+        assert "P\N{REPLACEMENT CHARACTER}!" in [line.data for line in history.cycle_lines(1)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("--log", "LOG", "--history", "h"), "--log: plain lines do not say"),
+        (("--log", "none", "--history", "h"), "none: cannot be read"),
+        (("--log", "LOG", "--from", "clickhouse"), "--log: another source"),
+        (("--coordinator", "jak"), "--coordinator: belongs to --log"),
+        (("--journal", "j", "--from", "clickhouse"), "--journal: belongs to --from journal"),
+        (
+            ("--log", "LOG", "--history", "h", "--coordinator", "jak", "--began", "today"),
+            "--began: 'today' is no instant",
+        ),
+        (
+            ("--log", "LOG", "--history", "h", "--coordinator", "j", "--began", "2026-03-01T04:00"),
+            "--began: ",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_wrong_usage(
+    tmp_path: Path, line: tuple[str, ...], said: str
+) -> None:
+    write_plain(tmp_path).rename(tmp_path / "LOG")
+    ended = console.run("collect", *line, cwd=tmp_path)
+
+    assert 64 == ended.returncode
+    assert said in ended.stderr.decode()
+    assert ["LOG"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_no_server_is_configured(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    ended = console.run("collect", "--config", str(config), "--from", "clickhouse")
+
+    assert 64 == ended.returncode
+    assert b"no ClickHouse is configured" in ended.stderr
+
+
+@pytest.mark.heavy
+def test_lines_reach_a_server_once_and_come_back_from_it(
+    tmp_path: Path, clickhouse: ClickHouseServer
+) -> None:
+    """Journal to history and ClickHouse, and from there into another history: the same runs."""
+    now = SystemClock().now().replace(microsecond=0) - timedelta(hours=1)
+    journal, other = tmp_path / "journal", tmp_path / "other.sqlite"
+    config = write_config(tmp_path, f'\n[sinks.clickhouse]\nurl = "{clickhouse.url}"\n')
+    write_journal(journal, [*entries(now - timedelta(days=30), "b" * 32), *entries(now)[:9]])
+    collect("--config", config, "--journal", journal)
+    write_journal(journal, entries(now)[9:])
+    for _ in range(2):
+        collect("--config", config, "--journal", journal)
+        collect("--config", config, "--from", "clickhouse", "--history", other)
+
+    # What is a month old is remembered, and told nobody.
+    assert "10" == clickhouse.ask("SELECT count() FROM yamon.logs")
+    assert "2" == clickhouse.ask("SELECT count() FROM yamon.backups")
+    with open_history(tmp_path / "history.sqlite") as history, open_history(other) as again:
+        assert 2 == len(history.cycles())
+        (copied,) = again.cycles()
+        assert history.cycles()[1].cycle.backups == copied.cycle.backups
+        assert 10 == len(again.cycle_lines(copied.number))
