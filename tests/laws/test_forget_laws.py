@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.laws.histories import count_policies, histories, policies
-from verifier.core.decision import Decision
+from verifier.core.decision import Decision, GroupKey
 from verifier.core.policy import Policy
 from verifier.core.snapshot import Snapshot
 from verifier.retention.checks import Promises, policy_bound
-from verifier.retention.decide import decide, group_key
+from verifier.retention.decide import Forget, decide, group_key, newest_first
 from verifier.retention.rules import rules_for
 
 NOW = datetime(2040, 1, 1, tzinfo=UTC)
@@ -41,6 +41,31 @@ def test_forgetting_twice_removes_nothing_more(
     once = [snapshot for snapshot, _ in forget(history, policy, release).kept()]
 
     assert {s.id for s in once} == kept(once, policy, release)
+
+
+@every_release
+@given(
+    history=histories(max_size=30, hosts=("a",)),
+    policy=policies,
+    late=st.lists(st.sampled_from([0, 0, 0, 1, 400]), min_size=30, max_size=30),
+    refused=st.lists(st.booleans(), min_size=30, max_size=30),
+)
+def test_what_is_remembered_of_a_group_changes_no_decision(
+    release: str, history: list[Snapshot], policy: Policy, late: list[int], refused: list[bool]
+) -> None:
+    """Goal: day by day, with snapshots that come out of order and days on which nothing goes."""
+    rules = rules_for(release)
+    present: tuple[Snapshot, ...] = ()
+    again = Forget(policy, rules, ZONE)
+    days = dict(zip((s.id for s in history), late, strict=False))
+    arriving = sorted(history, key=lambda s: s.taken_at + timedelta(days=days[s.id]))
+    for snapshot, stays in zip(arriving, refused, strict=False):
+        present = newest_first((snapshot, *present))
+        decided = again.decide(GroupKey("a"), present, NOW)
+
+        assert Forget(policy, rules, ZONE).decide(GroupKey("a"), present, NOW) == decided
+        if not stays:
+            present = decided.keep
 
 
 @every_release

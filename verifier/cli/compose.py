@@ -116,9 +116,8 @@ class Composition:
 
     def _open_decisions(self, folder: Path) -> Open:
         from verifier.restic.binary import Restic
-        from verifier.restic.commands import Access
         from verifier.simulate.forge import Forge, make_repository
-        from verifier.simulate.worlds.decisions import DecisionsWorld
+        from verifier.simulate.worlds.decisions import DecisionsWorld, access_to
 
         make_repository(folder / "template", _PASSWORD, self.host, self.restic)
         zone = self.config.schedule.timezone
@@ -128,9 +127,7 @@ class Composition:
             with own_folder(folder) as own:
                 repository = own / "repository"
                 shutil.copytree(folder / "template", repository)
-                access = Access(
-                    str(repository), password=_PASSWORD, env={"TZ": zone}, options=("--no-cache",)
-                )
+                access = access_to(repository, _PASSWORD, zone)
                 restic = Restic(self.host, self.restic, access)
                 policy, group_by = self.simulation.policy, self.simulation.group_by
                 yield DecisionsWorld(

@@ -90,7 +90,8 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
         with context.progress(len(drawn), "timelines", "explore decisions") as advance:
 
             def decide(table: Table) -> Result | None:
-                return decided(make_scenario(table, ""), laboratory)
+                # Cut, so that the last of them keeps every processor at work too.
+                return decided(make_scenario(table, ""), laboratory, workers)
 
             replayed = replay_each(drawn, decide, laboratory, workers, advance)
         with context.progress(len(tables), "timelines", "explore cycle") as advance:

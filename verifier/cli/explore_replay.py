@@ -59,10 +59,14 @@ def replay_each(
             raise
 
 
-def decided(scenario: Scenario, laboratory: Laboratory) -> Result | None:
-    """Return what the real restic makes of a timeline; none where there is no such restic."""
+def decided(scenario: Scenario, laboratory: Laboratory, segments: int = 1) -> Result | None:
+    """Return what the real restic makes of a timeline; none where there is no such restic.
+
+    Args:
+        segments: that run side by side.
+    """
     try:
-        return laboratory.decide(scenario)
+        return laboratory.decide(scenario, segments)
     except ToolMissing:
         return None
 

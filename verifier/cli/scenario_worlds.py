@@ -129,14 +129,18 @@ class Laboratory:
             return nullcontext(ignore)
         return growing(self.logs / f"{scenario.name}.{fidelity}.jsonl", render_log, "--logs")
 
-    def decide(self, scenario: Scenario) -> Result:
+    def decide(self, scenario: Scenario, segments: int = 1) -> Result:
         """Follow a scenario's timeline where the real forget decides.
 
         The program's clock is the machine's: it says `now` on every simulated day, and so does the
         model that it is held against.
+
+        Args:
+            segments: into so many the timeline is cut, which run side by side. Where one of them
+                meets an error, no more commands are started here at all.
         """
         from verifier.simulate.scenario import as_seen_at, plan
-        from verifier.simulate.simulation import run_whole
+        from verifier.simulate.simulation import run_real, run_whole
 
         program, release = self.restic(scenario.about.restic)
         simulation = as_seen_at(plan(scenario, release), self.context.clock.now())
@@ -147,23 +151,27 @@ class Laboratory:
             with own_folder(self.folder) as own:
                 yield self._deciding(scenario, simulation, program, own / "repository")
 
-        return run_whole(simulation, open_world)
+        if segments == 1:
+            return run_whole(simulation, open_world)
+        return run_real(
+            simulation,
+            open_world,
+            segments=segments,
+            workers=segments,
+            advance=lambda _: None,
+            note=lambda _: None,
+            end=self.host.end_all,
+        )
 
     def _deciding(
         self, scenario: Scenario, simulation: Simulation, program: str, repository: Path
     ) -> DecisionsWorld:
         from verifier.restic.binary import Restic
-        from verifier.restic.commands import Access
         from verifier.simulate.forge import Forge
-        from verifier.simulate.worlds.decisions import DecisionsWorld
+        from verifier.simulate.worlds.decisions import DecisionsWorld, access_to
 
         shutil.copytree(self.folder / _template(program), repository)
-        access = Access(
-            str(repository),
-            password=_PASSWORD,
-            env={"TZ": scenario.config.schedule.timezone},
-            options=("--no-cache",),
-        )
+        access = access_to(repository, _PASSWORD, scenario.config.schedule.timezone)
         restic = Restic(self.host, program, access)
         return DecisionsWorld(
             Forge(repository, _PASSWORD),

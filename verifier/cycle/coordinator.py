@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from verifier.retention.calendar import instant_of
@@ -30,11 +31,13 @@ def fire_times(
         start: the first civil day.
         days: how many civil days.
     """
-    fired = (instant_of(civil, zone) for civil in _civil_times(times, start, days))
+    fired = (instant_of(civil, zone) for civil in _civil_times(tuple(times), start, days))
     return tuple(at for at in fired if at is not None)
 
 
-def _civil_times(times: Sequence[str], start: date, days: int) -> list[datetime]:
+# A search has few calendars, in many zones.
+@lru_cache(maxsize=256)
+def _civil_times(times: tuple[str, ...], start: date, days: int) -> tuple[datetime, ...]:
     import freezegun
     import schedule
 
@@ -49,4 +52,4 @@ def _civil_times(times: Sequence[str], start: date, days: int) -> list[datetime]
         while (due := timer.next_run) is not None and due < end:
             clock.move_to(due)
             timer.run_pending()
-    return fired
+    return tuple(fired)

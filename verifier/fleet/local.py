@@ -14,13 +14,17 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import ParamSpec, TypeVar
 
 from verifier.core.errors import CannotVerify, ToolMissing
 from verifier.core.host import Command, Completed
 from verifier.fleet.lifeline import Lifeline
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GRACE_S = 5.0
 """How long a command may take to tidy up after SIGINT; restic needs well under a second."""
@@ -90,12 +94,8 @@ class LocalHost:
         begun_s = time.perf_counter()
         started: list[subprocess.Popen[bytes]] = []
         try:
-            # A signal handler raises in the main thread. Another thread does the fork and the
-            # bookkeeping, so that no exception can fall between the two and lose the child.
             with _memory() as stdout, _memory() as stderr:
-                with ThreadPoolExecutor(max_workers=1) as starter:
-                    arguments = command, stdout, stderr, started
-                    process = starter.submit(self._start, *arguments).result()
+                process = _undisturbed(self._start, command, stdout, stderr, started)
                 process.communicate(command.stdin, timeout=timeout_s)
                 end_s = math.inf if timeout_s is None else begun_s + timeout_s
                 _wait_until_let_go((stdout, stderr), command, end_s)
@@ -209,6 +209,18 @@ class LocalHost:
             f"`{command}` could not be started{where}: {reason}",
             "see that the program and its folder exist and that the machine has room for it",
         )
+
+
+def _undisturbed(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function where no signal handler raises.
+
+    A handler raises in the main thread. Another one does the fork and the bookkeeping, so that no
+    exception can fall between the two and lose the child.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return act(*args, **kwargs)
+    with ThreadPoolExecutor(max_workers=1) as starter:
+        return starter.submit(act, *args, **kwargs).result()
 
 
 @contextmanager

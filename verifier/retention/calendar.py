@@ -73,6 +73,8 @@ def _local_to_epoch(local_s: int, zone: tzinfo) -> int:
     return local_s - _offset_s(zone, local_s - offset_s)
 
 
+# Who decides and who checks the decision ask for the same one.
+@lru_cache(maxsize=4_096)
 def window_start(anchor: datetime, span: Duration, zone: tzinfo) -> int:
     """Return where `--keep-within SPAN` begins, in microseconds since 1970 UTC, itself outside.
 

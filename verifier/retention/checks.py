@@ -55,7 +55,7 @@ class Promises:
             for name in ("within", *(f"within_{rule}" for rule in _SPANS))
             if getattr(policy, name)
         }
-        self._inside: dict[GroupKey, list[Snapshot]] = {}
+        self._inside: dict[GroupKey, list[tuple[int, Snapshot]]] = {}
         self._newest = Tally("newest-kept", "The newest snapshot of a group is never removed.")
         self._kept = {
             rule: Tally(f"{rule}-kept", _count_promise(rule, n)) for rule, n in self._counts.items()
@@ -84,7 +84,8 @@ class Promises:
         for newest in counted:
             newest.add(snapshot)
         if self._windows:
-            self._inside.setdefault(key, []).append(snapshot)
+            taken = microseconds(snapshot.taken_at), snapshot
+            self._inside.setdefault(key, []).append(taken)
 
     def check(self, before: Snapshot | None, after: GroupDecision) -> Iterator[Finding]:
         """Check one group after one forget.
@@ -125,12 +126,12 @@ class Promises:
             name: window_start(anchor, span, self._zone) for name, span in self._windows.items()
         }
         reach = min(starts.values())
-        inside = [s for s in self._inside[after.key] if microseconds(s.taken_at) > reach]
+        inside = [taken for taken in self._inside[after.key] if taken[0] > reach]
         self._inside[after.key] = inside
         for name, start in starts.items():
             tally = self._held[name]
             tally.checked += 1
-            owed = _owed(name, [s for s in inside if microseconds(s.taken_at) > start])
+            owed = _owed(name, [snapshot for instant, snapshot in inside if instant > start])
             gone = [s for s in owed if s.taken_at not in alive]
             tally.violated += bool(gone)
             for snapshot in gone:

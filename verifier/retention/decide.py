@@ -6,11 +6,13 @@ documentation of `forget`; it never asks restic, so that the two can be held aga
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from itertools import compress
-from operator import not_
+from itertools import compress, pairwise
+from operator import add, is_, not_
 
 from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.errors import UsageError
@@ -18,11 +20,10 @@ from verifier.core.policy import UNLIMITED, Duration, Policy
 from verifier.core.snapshot import Snapshot
 from verifier.retention.calendar import iso_week, microseconds, window_start
 from verifier.retention.rules import Rules
+from verifier.retention.walk import Counting, Reasons, Walk
 
 GROUP_BY = ("host", "paths")
 """restic's default for `--group-by`."""
-
-Reasons = tuple[str, ...]
 
 _BUCKETS: dict[str, Callable[[int], int]] = {
     "hourly": lambda hour: hour,
@@ -142,19 +143,20 @@ class Forget:
         self._zone = zone
         self._keeps_all = not policy
         counts = {rule: getattr(policy, rule) for rule in ("last", *_BUCKETS)}
-        self._counts = {
-            rule: count
+        self._counting = tuple(
+            _counting(rule, count, rules)
             for rule, count in counts.items()
             if count > 0 or (count == UNLIMITED and rules.knows_unlimited)
-        }
+        )
         self._spans = {
             rule: span
             for rule in _BUCKETS
             if (span := getattr(policy, f"within_{rule}")) and rules.within_buckets
         }
         self._beyond_counts = bool(policy.tags or policy.within or self._spans)
-        # Hosts on one schedule have the same civil hours, so fifty of them cost what one does.
-        self._counted = lru_cache(maxsize=4_096)(self._count_reasons)
+        self._tagged = lru_cache(maxsize=4_096)(self._find_tagged)
+        # What was left of each group the last time: mostly a day is added to just that.
+        self._walks: dict[GroupKey, tuple[tuple[Snapshot, ...], Walk]] = {}
 
     def decide(
         self, key: GroupKey, snapshots: tuple[Snapshot, ...], now: datetime
@@ -166,62 +168,66 @@ class Forget:
         """
         if self._keeps_all:
             return GroupDecision(key, snapshots, ((),) * len(snapshots), ())
-        reasons = self._counted(tuple([s.hour for s in snapshots]))
+        walk = self._walk(key, snapshots)
+        reasons = tuple(walk.reasons)
         if self._beyond_counts:
-            # In restic's order: tags, within, counts, windows.
-            tagged = [self._tagged(snapshot) for snapshot in snapshots]
-            within, windows = self._windowed(snapshots, now)
-            reasons = tuple(
-                [sum(why, ()) for why in zip(tagged, within, reasons, windows, strict=True)]
-            )
+            reasons = self._with_others(snapshots, reasons, now)
         if all(reasons):
+            self._walks[key] = snapshots, walk
             return GroupDecision(key, snapshots, reasons, ())
+        removed = list(map(not_, reasons))
+        keep = tuple(compress(snapshots, reasons))
+        for position in reversed(list(compress(range(len(removed)), removed))):
+            walk.drop(position)
+        self._walks[key] = keep, walk
         return GroupDecision(
-            key,
-            tuple(compress(snapshots, reasons)),
-            tuple(filter(None, reasons)),
-            tuple(compress(snapshots, map(not_, reasons))),
+            key, keep, tuple(filter(None, reasons)), tuple(compress(snapshots, removed))
         )
 
-    def _count_reasons(self, hours: tuple[int, ...]) -> tuple[Reasons, ...]:
-        reasons: list[list[str]] = [[] for _ in hours]
-        for rule, count in self._counts.items():
-            values = range(len(hours)) if rule == "last" else list(map(_BUCKETS[rule], hours))
-            _collect(reasons, values, f"{rule} snapshot", self._rules, count)
-        return tuple(map(tuple, reasons))
+    def _walk(self, key: GroupKey, snapshots: tuple[Snapshot, ...]) -> Walk:
+        """Return what the counting rules keep of a group."""
+        # Taken out: where deciding ends in an error, nobody finds half of it.
+        known, walk = self._walks.pop(key, ((), None))
+        added = len(snapshots) - len(known)
+        if walk is None or added < 0 or not all(map(is_, snapshots[added:], known)):
+            return Walk(self._counting, [snapshot.hour for snapshot in snapshots])
+        for snapshot in reversed(snapshots[:added]):
+            walk.add(snapshot.hour)
+        return walk
 
-    def _tagged(self, snapshot: Snapshot) -> Reasons:
-        return tuple(
-            f"has tags [{', '.join(wanted)}]"
-            for wanted in self._policy.tags
-            if _has_tags(snapshot, wanted, self._rules)
-        )
-
-    def _windowed(
-        self, snapshots: tuple[Snapshot, ...], now: datetime
-    ) -> tuple[list[Reasons], list[Reasons]]:
+    def _with_others(
+        self, snapshots: tuple[Snapshot, ...], counted: tuple[Reasons, ...], now: datetime
+    ) -> tuple[Reasons, ...]:
+        """Return the reasons in restic's order: tags, within, counts, windows."""
         anchor = self._anchor(snapshots, now)
-        instants = [microseconds(s.taken_at) for s in snapshots]
 
         def covered(span: Duration) -> int:
             # So many of the newest lie inside; without an anchor all do (Go's zero time).
-            start = window_start(anchor, span, self._zone) if anchor else None
-            return len(instants) if start is None else sum(instant > start for instant in instants)
+            if anchor is None:
+                return len(snapshots)
+            start = window_start(anchor, span, self._zone)
+            return bisect_left(snapshots, -start, key=lambda s: -microseconds(s.taken_at))
 
-        span = self._policy.within
-        inside = covered(span) if span else 0
-        within: list[Reasons] = [(f"within {span}",)] * inside + [()] * (len(snapshots) - inside)
-        reasons: list[list[str]] = [[] for _ in snapshots]
+        span, reasons = self._policy.within, counted
+        if span:
+            inside, word = covered(span), (f"within {span}",)
+            reasons = (*[word + why for why in reasons[:inside]], *reasons[inside:])
+        if self._policy.tags:
+            tagged = [self._tagged(snapshot.tags) for snapshot in snapshots]
+            reasons = tuple(map(add, tagged, reasons))
         for rule, rule_span in self._spans.items():
             hours = [s.hour for s in snapshots[: covered(rule_span)]]
-            _collect(
-                reasons,
-                list(map(_BUCKETS[rule], hours)),
-                f"{rule} within {rule_span}",
-                self._rules,
-                UNLIMITED,
-            )
-        return within, list(map(tuple, reasons))
+            values = list(map(_BUCKETS[rule], hours))
+            kept = _first_of_each(values, len(snapshots), f"{rule} within {rule_span}", self._rules)
+            reasons = tuple(map(add, reasons, kept))
+        return reasons
+
+    def _find_tagged(self, tags: tuple[str, ...]) -> Reasons:
+        return tuple(
+            f"has tags [{', '.join(wanted)}]"
+            for wanted in self._policy.tags
+            if _has_tags(tags, wanted, self._rules)
+        )
 
     def _anchor(self, snapshots: tuple[Snapshot, ...], now: datetime) -> datetime | None:
         if self._rules.anchor_may_be_future:
@@ -229,30 +235,37 @@ class Forget:
         return next((s.taken_at for s in snapshots if s.taken_at < now), None)
 
 
-def _collect(
-    reasons: list[list[str]], values: Sequence[int], word: str, rules: Rules, count: int
-) -> None:
-    # restic remembers the previous bucket only: where UTC offsets are mixed, a day can come back
-    # and is counted again. The list's last element is kept by any rule that still has counts.
-    oldest = len(reasons) - 1
-    previous = None
-    for position, value in enumerate(values):
-        if value != previous:
-            reasons[position].append(word)
-        elif position == oldest and rules.oldest_kept:
-            reasons[position].append(f"oldest {word}" if rules.oldest_named else word)
-        else:
-            continue
-        previous = value
-        count -= 1
-        if count == 0:
-            return
+def _first_of_each(values: Sequence[int], length: int, word: str, rules: Rules) -> list[Reasons]:
+    """Return why each of a list is kept by a rule without a count, the newest of which it sees.
+
+    Args:
+        values: the buckets of those that it sees.
+        length: of the list.
+    """
+    why: Reasons = (word,)
+    kept = [why if value != before else () for before, value in pairwise((None, *values))]
+    kept += [()] * (length - len(values))
+    # The list's last element is kept where it is inside.
+    if len(values) == length and kept and not kept[-1] and rules.oldest_kept:
+        kept[-1] = (f"oldest {word}" if rules.oldest_named else word,)
+    return kept
 
 
-def _has_tags(snapshot: Snapshot, wanted: tuple[str, ...], rules: Rules) -> bool:
+def _counting(rule: str, count: int, rules: Rules) -> Counting:
+    word = f"{rule} snapshot"
+    oldest = f"oldest {word}" if rules.oldest_named else word
+    return Counting(
+        sys.maxsize if count == UNLIMITED else count,
+        _BUCKETS.get(rule),
+        word,
+        oldest if rules.oldest_kept else "",
+    )
+
+
+def _has_tags(tags: tuple[str, ...], wanted: tuple[str, ...], rules: Rules) -> bool:
     for tag in wanted:
-        if not tag and not snapshot.tags and rules.empty_tag_is_untagged:
+        if not tag and not tags and rules.empty_tag_is_untagged:
             return True
-        if tag not in snapshot.tags:
+        if tag not in tags:
             return False
     return True

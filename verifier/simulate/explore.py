@@ -123,8 +123,10 @@ def _groups_out_of_order(result: Result, group_by: Sequence[str]) -> set[str]:
 def _digest(result: Result) -> str:
     digest = hashlib.sha256()
     for record in result.followed.records:
-        for snapshot, _ in record.removed:
-            digest.update(f"{record.step.at.isoformat()} {snapshot.id}\n".encode())
+        if record.removed:
+            at = record.step.at.isoformat()
+            lines = [f"{at} {snapshot.id}\n" for snapshot, _ in record.removed]
+            digest.update("".join(lines).encode())
     return digest.hexdigest()
 
 

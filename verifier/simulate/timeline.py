@@ -166,13 +166,14 @@ def _due(source: Source, taken_at: datetime, changes: Sequence[PathChange]) -> S
         turn_name(source.host, taken_at),
         taken_at,
         source.host,
-        tuple(map(_clean, paths)),
+        _cleaned(paths),
     )
 
 
-def _clean(path: str) -> str:
+@lru_cache(maxsize=1_024)
+def _cleaned(paths: tuple[str, ...]) -> tuple[str, ...]:
     # As restic stores it; two slashes in front mean something to POSIX, and nothing to restic.
-    return "/" + normpath(path).lstrip("/")
+    return tuple("/" + normpath(path).lstrip("/") for path in paths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from verifier.core.decision import Decision, GroupDecision, differences
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
+from verifier.restic.commands import Access
 from verifier.simulate.forge import Forge
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld, untouched
 
 Ask = Callable[[], Decision]
 """Run `restic forget --dry-run` on the world's repository."""
+
+_LEAN = {"GOGC": "off", "GOMEMLIMIT": "256MiB", "GOMAXPROCS": "1"}
+"""To Go's runtime: a process that lives for milliseconds collects no garbage and needs no threads.
+
+restic itself knows none of them. It takes a fifth less processor time so.
+"""
+
+
+def access_to(repository: Path, password: str, zone: str) -> Access:
+    """Return how the restic that decides gets at a forged repository.
+
+    Args:
+        zone: TZ of the forgetting process.
+    """
+    return Access(
+        str(repository), password=password, env={"TZ": zone, **_LEAN}, options=("--no-cache",)
+    )
 
 
 class DecisionsWorld:
