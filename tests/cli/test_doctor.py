@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import environment, report, run
+from tests.cli.console import SCRIPT, environment, report, run
+from tests.clock.lab import forbid_ptrace
 from verifier.drill.checkup.room import Place, ask_room
 
 PASSWORD = "the password of this repository"
@@ -106,6 +107,32 @@ def test_without_a_configuration_the_machine_is_asked(tmp_path: Path) -> None:
     assert {"this machine", "programs", "repository"} == {c["subject"] for c in found["checks"]}
     assert [] == [f for f in found["findings"] if f["kind"] == "unprepared"]
     assert 64 == run("doctor", "--host", "web1", cwd=tmp_path).returncode
+
+
+def programs(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
+    """Return the status of each check by its name."""
+    return {check["name"]: check["status"] for check in report(done.stdout)["checks"]}
+
+
+@pytest.mark.heavy
+def test_what_this_machine_permits_is_found_out(tmp_path: Path) -> None:
+    """Docker as `docker info` says, and the clock of programs where ptrace is forbidden, too."""
+    docker = subprocess.run(("docker", "info"), check=False, capture_output=True).returncode == 0
+    argv = (SCRIPT, "doctor", "--json")
+    free = subprocess.run(argv, cwd=tmp_path, check=False, capture_output=True)
+    bound = subprocess.run(
+        argv,
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        preexec_fn=forbid_ptrace,
+    )
+
+    assert docker is (programs(free)["docker"] == "ok")
+    assert ("ok", "warning") == (
+        programs(free)["clock of programs"],
+        programs(bound)["clock of programs"],
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

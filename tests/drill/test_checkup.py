@@ -18,8 +18,8 @@ from verifier.core.errors import CannotVerify
 from verifier.core.policy import UNLIMITED, Duration, Policy
 from verifier.drill.checkup import machine
 from verifier.drill.checkup.eyes import judge_eyes, judge_includes
-from verifier.drill.checkup.hosts import judge_mount, judge_script, judge_variable
-from verifier.drill.checkup.installed import Installed, judge_timer
+from verifier.drill.checkup.hosts import judge_mount, judge_permit, judge_script, judge_variable
+from verifier.drill.checkup.installed import Installed, Weight, judge_timer
 from verifier.drill.checkup.programs import Programs, judge_engine, judge_restic, programs
 from verifier.drill.checkup.repository import Place, find_locked
 from verifier.drill.checkup.rights import grants, judge_rights
@@ -75,6 +75,8 @@ MIB = 1 << 20
         (judge_script([], b"x", "web1"), "unknown"),
         (judge_script(["0" * 64, "-"], b"x", "web1"), "warning"),
         (judge_script(["0" * 64, "-"], None, "web1"), "ok"),
+        (judge_permit(0, "/usr/local/sbin/permit-backup", "web1"), "ok"),
+        (judge_permit(1, "sudo: a password is required", "web1"), "failed"),
         (judge_mount("/r", ["absent"], ""), "failed"),
         (judge_mount("/r", ["empty"], ""), "failed"),
         (judge_mount("/r", ["aa  -"], "aa"), "ok"),
@@ -146,10 +148,6 @@ def rights(**facts: str) -> str:
 )
 def test_a_capability_counts_where_nothing_voids_it(said: str, status: str) -> None:
     assert status == judge_rights(said).status
-
-
-def test_a_unit_may_hand_the_right_on() -> None:
-    assert "ok" == judge_rights(rights(getcap="/usr/bin/restic"), by_unit=True).status
 
 
 @pytest.mark.parametrize(
@@ -399,10 +397,11 @@ FILES = {
 }
 
 
-def installation(root: Path) -> dict[str, str]:
+def installation(root: Path, weight: Weight = "needed") -> dict[str, str]:
     """Ask about everything that is installed."""
+    weights = dict.fromkeys(FILES, weight)
     here = LocalHost(env={**CLEAN_ENV, "PATH": f"{root}/bin:{CLEAN_ENV['PATH']}"})
-    return {c.name: c.status for c in examine(Installed(here, FILES, root).questions())}
+    return {c.name: c.status for c in examine(Installed(here, FILES, weights, root).questions())}
 
 
 def test_what_is_installed_is_held_against_what_is_rendered(root: Path) -> None:
@@ -415,6 +414,8 @@ def test_what_is_installed_is_held_against_what_is_rendered(root: Path) -> None:
     script.unlink()
     timer.unlink()
     assert {"run-backups": "failed", "run-backups.timer": "failed"} == installation(root)
+    assert {"warning"} == set(installation(root, "useful").values())
+    assert {"skipped"} == set(installation(root, "optional").values())
 
 
 def test_a_timer_that_does_not_wait_has_failed(root: Path) -> None:

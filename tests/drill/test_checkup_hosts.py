@@ -175,6 +175,22 @@ def test_with_become_everything_is_well(place: Place) -> None:
     assert {"probe": "failed"} == place.wrong()
 
 
+def test_what_sudo_permits_stands_for_a_capability(place: Place) -> None:
+    no_capability(place)
+    place.wanted = replace(place.wanted, grant="permit")
+    sudoers = place.outpost.sudoers / "restic-verify"
+    sudoers.write_text(f'{USER} ALL=(root) NOPASSWD: /usr/local/sbin/permit-backup ""\n')
+    sudoers.chmod(0o440)
+    permit = place.outpost.sbin / "permit-backup"
+    permit.write_text("#!/bin/sh\n")
+    permit.chmod(0o755)
+    asked = ("line", "restic", "right to read")
+
+    assert ["ok", "ok", "ok"] == [check.status for check in place.ask(*asked)]
+    sudoers.unlink()
+    assert ["ok", "ok", "failed"] == [check.status for check in place.ask(*asked)]
+
+
 def no_accept(place: Place) -> None:
     """Let sshd pass no variable."""
     place.setting(place.settings.replace("AcceptEnv RESTIC_PASSWORD\n", ""))

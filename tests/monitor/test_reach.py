@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.clickhouse import ClickHouseServer, clickhouse, clickhouse_server
+from tests.servers.prometheus import Pushgateway, pushgateway
 from verifier.config.monitor import Channel, ClickHouse, History, Ping, Sinks, Webhook
 from verifier.config.values import Secret
 from verifier.core.checkup import Check, examine
@@ -31,6 +34,8 @@ from verifier.monitor.reach import (
     spool,
 )
 
+__all__ = ("clickhouse", "clickhouse_server", "pushgateway")
+
 LIMIT_S = 5.0
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -40,9 +45,9 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer, and keep what was asked."""
-        type(self).asked.append(
-            f"{self.command} {self.path} {self.headers.get('X-ClickHouse-User')}"
-        )
+        given = self.headers.get("Authorization", "").removeprefix("Basic ")
+        login = base64.b64decode(given).decode()
+        type(self).asked.append(f"{self.command} {self.path} {login}".rstrip())
         self.send_response(self.code)
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else self.body)
@@ -83,7 +88,7 @@ def kept(secret: Secret) -> str:
     return secret.file.removeprefix("/")
 
 
-def clickhouse(url: str) -> ClickHouse:
+def table(url: str) -> ClickHouse:
     """Return the table of a ClickHouse server."""
     return ClickHouse.model_validate({"url": url, "user": "w", "password": {"file": "/pw"}})
 
@@ -95,20 +100,20 @@ def webhook(url: str) -> Webhook:
 
 def test_clickhouse_is_asked_for_one() -> None:
     with server() as (url, asked):
-        seen = ask_clickhouse(clickhouse(url), kept, LIMIT_S)
+        seen = ask_clickhouse(table(url), kept, LIMIT_S)
 
     assert "ok" == seen.status
-    assert ["GET /?query=SELECT+1 w"] == [line.replace("%20", "+") for line in asked]
+    assert ["GET /?query=SELECT+1 w:pw"] == [line.replace("%20", "+") for line in asked]
     with server(403, b"Code: 516. Authentication failed\nstack") as (url, _):
-        refused = ask_clickhouse(clickhouse(url), kept, LIMIT_S)
+        refused = ask_clickhouse(table(url), kept, LIMIT_S)
     assert ("failed", True) == (refused.status, "Authentication failed" in refused.saw)
     with server(200, b"<html>") as (url, _):
-        assert "failed" == ask_clickhouse(clickhouse(url), kept, LIMIT_S).status
+        assert "failed" == ask_clickhouse(table(url), kept, LIMIT_S).status
 
 
 def test_a_dead_sink_has_failed(dead: str) -> None:
     for seen in (
-        ask_clickhouse(clickhouse(dead), kept, LIMIT_S),
+        ask_clickhouse(table(dead), kept, LIMIT_S),
         ask_pushgateway(dead, LIMIT_S),
         ask_webhook(webhook(dead), kept, LIMIT_S),
     ):
@@ -127,7 +132,7 @@ def test_a_pushgateway_says_whether_it_is_ready(code: int, status: str) -> None:
     with server(code) as (url, asked):
         assert status == ask_pushgateway(url, LIMIT_S).status
 
-    assert ["GET /-/ready None"] == asked
+    assert ["GET /-/ready"] == asked
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_a_webhook_is_asked_its_head_and_sent_nothing(code: int, status: str) ->
     with server(code) as (url, asked):
         assert status == ask_webhook(webhook(f"{url}/hook"), kept, LIMIT_S).status
 
-    assert ["HEAD /hook None"] == asked
+    assert ["HEAD /hook"] == asked
 
 
 def ping(**given: object) -> Ping:
@@ -207,10 +212,8 @@ def answered(subject_checks: tuple[Check, ...]) -> dict[str, str]:
 def test_a_secret_that_cannot_be_read_has_failed() -> None:
     found = examine(channels((channel("/gone"),), kept))
     with server() as (url, _):
-        table = Sinks.model_validate(
-            {"clickhouse": {"url": url, "user": "w", "password": {"file": "/gone"}}}
-        )
-        sunk = examine(sinks(table, kept))
+        told = {"clickhouse": {"url": url, "user": "w", "password": {"file": "/gone"}}}
+        sunk = examine(sinks(Sinks.model_validate(told), kept))
 
     assert ({"ops": "failed"}, {"clickhouse": "failed"}) == (answered(found), answered(sunk))
 
@@ -219,3 +222,22 @@ def test_what_is_not_configured_is_not_asked() -> None:
     found = examine(sinks(Sinks(), kept)), examine(channels((), kept))
 
     assert [{"sinks": "skipped"}, {"channels": "skipped"}] == [answered(one) for one in found]
+
+
+# The real servers.
+
+
+@pytest.mark.heavy
+def test_a_real_clickhouse_answers_its_user_alone(clickhouse: ClickHouseServer) -> None:
+    told = {"url": clickhouse.url, "user": clickhouse.user, "password": {"file": "/pw"}}
+    server = ClickHouse.model_validate(told)
+    good = ask_clickhouse(server, lambda _: clickhouse.password, LIMIT_S)
+    wrong = ask_clickhouse(server, lambda _: "another", LIMIT_S)
+
+    assert ("ok", "failed") == (good.status, wrong.status)
+    assert clickhouse.password not in str(good) + str(wrong)
+
+
+@pytest.mark.heavy
+def test_a_real_pushgateway_is_ready(pushgateway: Pushgateway) -> None:
+    assert "ok" == ask_pushgateway(pushgateway.url, LIMIT_S).status

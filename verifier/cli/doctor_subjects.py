@@ -19,8 +19,9 @@ from verifier.config.models import Config, HostTable
 from verifier.config.own import read_own
 from verifier.core.checkup import Question, Subject, needless
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
+from verifier.drill.checkup.hosts import Grant
 from verifier.drill.checkup.hosts import Wanted as WantedHost
-from verifier.drill.checkup.installed import Installed
+from verifier.drill.checkup.installed import Installed, Weight
 from verifier.drill.checkup.machine import Wanted, machine
 from verifier.drill.checkup.programs import Programs, ask_copy, programs
 from verifier.drill.checkup.repository import Place, no_repository
@@ -34,7 +35,6 @@ from verifier.monitor.reach import channels, sinks, spool
 from verifier.reader.location import open_storage
 from verifier.restic.commands import Access
 
-_UNIT_RIGHT = "AmbientCapabilities=CAP_DAC_READ_SEARCH"
 _SMALL_BYTES = 100 << 20
 """What a memory of runs, or a spool, may grow by before anybody looks again."""
 
@@ -75,7 +75,7 @@ def subjects(
         _sinks(config, context, here),
         channels(config.alerts.channels, lambda secret: read_secret(secret, here)),
         evidence(config.evidence),
-        _installed(rendered, here),
+        _installed(config, rendered, here),
     )
 
 
@@ -198,7 +198,6 @@ class _Common:
         line = (table.name, table.address or "", table.port, table.user)
         send = ("-o", "SendEnv=RESTIC_PASSWORD")
         root = table.source_root.rstrip("/")
-        unit = self.rendered.get(f"coordinator/{_unit(config)}", b"").decode()
         return WantedHost(
             table.name,
             self.here if local else SshHost(*line, via=self.here),
@@ -211,12 +210,14 @@ class _Common:
             sys.executable if local else table.python,
             table.become,
             tuple(f"{root}{path}" for path in table.include),
-            by_unit=local and _UNIT_RIGHT in unit,
+            _grant(table),
         )
 
 
-def _unit(config: Config) -> str:
-    return f"etc/systemd/system/{config.coordinator.log_service}.service"
+def _grant(table: HostTable) -> Grant:
+    if table.capability == "file":
+        return "file"
+    return "unit" if table.is_local else "permit"
 
 
 def _digest(config: Config, context: Context) -> str:
@@ -263,14 +264,27 @@ def _sinks(config: Config, context: Context, here: LocalHost) -> Subject:
     return Subject(asked.name, (*asked.questions, waiting))
 
 
-def _installed(rendered: Mapping[str, bytes], here: LocalHost) -> Subject:
-    prefix = "coordinator/"
+def _installed(config: Config, rendered: Mapping[str, bytes], here: LocalHost) -> Subject:
+    prefix, skipped = "coordinator/", tuple(f"restic-verify-{job}." for job in config.jobs.skip)
     files = {
         name.removeprefix(prefix): content
         for name, content in rendered.items()
         if name.startswith((f"{prefix}usr/local/", f"{prefix}etc/systemd/"))
+        and not Path(name).name.startswith(skipped)
     }
-    return Installed(here, files).questions() if files else Subject("installation", (_NO_FILES,))
+    if not files:
+        return Subject("installation", (_NO_FILES,))
+    weights = {name: _weight(name) for name in files}
+    return Installed(here, files, weights).questions()
+
+
+def _weight(name: str) -> Weight:
+    """Say what it is to do without a file: pages are for who wants them."""
+    unit = Path(name).name
+    if unit.startswith("restic-verify-dashboard."):
+        return "optional"
+    others = unit.startswith("restic-verify-") and not unit.startswith("restic-verify-monthly.")
+    return "useful" if others else "needed"
 
 
 _NO_FILES = Question(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless, unclear
 from verifier.core.clock import Clock
@@ -24,6 +25,11 @@ LIMIT_S = 60.0
 
 SCRIPT = "/usr/local/bin/backup-restic"
 """What the coordinator calls; as `cycle.render` installs it."""
+
+PERMIT = "/usr/local/sbin/permit-backup"
+"""What gives the right where `hosts.capability` is `ambient`."""
+
+Grant = Literal["file", "unit", "permit"]
 
 _VARIABLE = "RESTIC_PASSWORD"
 
@@ -51,7 +57,7 @@ class Wanted:
         config_digest: SHA-256 of the file `config` of the repository; empty where not known.
         python, become: how the probe is started there.
         include: paths that are backed up, where they stand on that host.
-        by_unit: restic has its right from the unit that runs it, and not from its file.
+        grant: where restic has its right from: its file, the unit that runs it, or `permit-backup`.
     """
 
     name: str
@@ -65,7 +71,7 @@ class Wanted:
     python: str
     become: tuple[str, ...]
     include: tuple[str, ...]
-    by_unit: bool = False
+    grant: Grant = "file"
 
     def questions(self, clock: Clock) -> Subject:
         """Return the questions about it."""
@@ -145,8 +151,14 @@ class Wanted:
         return fine(f"restic {release}")
 
     def _ask_rights(self) -> Seen:
+        if self.grant == "unit":
+            return fine("by the unit that runs it")
+        if self.grant == "permit":
+            # What sudo would permit, and nothing is run.
+            done = self._run("sudo", "-n", "-l", PERMIT)
+            return judge_permit(done.status, done.last_lines(1), self.name)
         done = self._run("sh", "-c", RIGHTS, "sh", self.restic)
-        return judge_rights(done.stdout.decode(errors="replace"), by_unit=self.by_unit)
+        return judge_rights(done.stdout.decode(errors="replace"))
 
     def _ask_repository(self) -> Seen:
         folder = self.repository.removeprefix("local:")
@@ -188,6 +200,16 @@ def judge_script(said: list[str], expected: bytes | None, host: str) -> Seen:
     if expected is not None and said[0] != hashlib.sha256(expected).hexdigest():
         return flawed(f"{SCRIPT} is not what the configuration makes of it", remedy)
     return fine(f"{SCRIPT}, as the configuration has it" if expected else SCRIPT)
+
+
+def judge_permit(status: int, said: str, host: str) -> Seen:
+    """Judge whether sudo permits what gives the right to read every file."""
+    if status == 0:
+        return fine(f"by {PERMIT}, which sudo permits")
+    remedy = (
+        f"install what `restic-verify render --machine {host}` has of sudoers and permit-backup"
+    )
+    return broken(f"sudo does not permit {PERMIT}: {said or f'it ended with {status}'}", remedy)
 
 
 def judge_mount(folder: str, said: list[str], digest: str) -> Seen:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless, unclear
 from verifier.core.host import Command, Host
@@ -18,17 +19,22 @@ _UNITS = "etc/systemd/"
 _ENABLED = {"enabled", "enabled-runtime", "linked", "linked-runtime", "static", "alias"}
 
 
+Weight = Literal["needed", "useful", "optional"]
+
+
 @dataclass(frozen=True, slots=True)
 class Installed:
     """What is to be installed.
 
     Attributes:
         files: path from the root -> its content.
+        weights: what it is to do without one; all are needed where none are given.
         root: of the machine.
     """
 
     here: Host
     files: Mapping[str, bytes]
+    weights: Mapping[str, Weight] = field(default_factory=dict)
     root: Path = Path("/")
 
     def questions(self) -> Subject:
@@ -54,7 +60,10 @@ class Installed:
         try:
             found = path.read_bytes()
         except FileNotFoundError:
-            return broken("is not there", remedy)
+            weight = self.weights.get(name, "needed")
+            if weight == "optional":
+                return needless("is not installed")
+            return (broken if weight == "needed" else flawed)("is not there", remedy)
         except OSError as error:
             return unclear(f"cannot be read: {error.strerror}", "let this user read it")
         if found != self.files[name]:

@@ -30,12 +30,8 @@ echo "getcap $(getcap "$program")"
 _CLAUSE = re.compile(r"([a-z_,]*)([=+])([eip]+)")
 
 
-def judge_rights(said: str, *, by_unit: bool = False) -> Seen:
-    """Judge what `RIGHTS` printed.
-
-    Args:
-        by_unit: the right comes from the unit that runs restic.
-    """
+def judge_rights(said: str) -> Seen:
+    """Judge what `RIGHTS` printed."""
     facts = dict(_fact(line) for line in said.splitlines() if line.strip())
     remedy = (
         "run permit-restic there as root, after each upgrade of restic (`restic-verify render`)"
@@ -45,8 +41,6 @@ def judge_rights(said: str, *, by_unit: bool = False) -> Seen:
         return unclear("where restic is could not be found out", "see `command -v restic` there")
     if facts.get("uid") == "0" and _has(facts.get("CapEff"), BIT):
         return fine("root reads every file")
-    if by_unit:
-        return fine(f"by {CAPABILITY} of the unit that runs it")
     if "getcap" not in facts:
         return unclear("there is no getcap to ask", "install the package libcap2-bin there")
     found = facts["getcap"].removeprefix(program)
