@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from tests.monitor import envelopes
+from tests.monitor.alerting import TEXT
+from verifier.config.load import parse
 from verifier.core.policy import Policy
 from verifier.monitor.alerts.rule import Dues, Rule
 from verifier.monitor.alerts.transition import Transition
@@ -22,7 +24,10 @@ from verifier.monitor.dashboard.doors import Doors, doors
 from verifier.monitor.dashboard.guard import Guard
 from verifier.monitor.dashboard.site import Site
 from verifier.monitor.dashboard.terms import Forgetting, Held, Reading, Schedule, Terms
+from verifier.monitor.evaluation import evaluate
+from verifier.monitor.heard import HistorySource
 from verifier.monitor.history.memory import History, open_history
+from verifier.monitor.state import State, read_state
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
 from verifier.retention.rules import rules_for
 
@@ -63,6 +68,18 @@ def terms(hosts: Iterable[str] = HOSTS, **changed: Any) -> Terms:
         ahead=lambda now: [("the next backup", SCHEDULE.fired(now, now + 2 * DAY)[0])],
     )
     return replace(held, **changed)
+
+
+def measured(hosts: Iterable[str]) -> Callable[[History, datetime], State]:
+    """Return what metrics are made of, where these hosts are watched."""
+    tables = "".join(f'[[hosts]]\nname = "{host}"\ninclude = ["/srv"]\n' for host in hosts)
+    config = parse(TEXT.partition("[[hosts]]")[0] + tables, "verify.toml", {})
+
+    def state(history: History, now: datetime) -> State:
+        looked = evaluate(config, history, HistorySource(history), SCHEDULE.fires, now)
+        return read_state(history, looked.watched, looked.look.watches)
+
+    return state
 
 
 def at_four(day: date) -> datetime:

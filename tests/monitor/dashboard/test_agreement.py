@@ -20,6 +20,7 @@ from tests.monitor.dashboard.ground import (
     ask,
     cycle,
     fill,
+    measured,
     terms,
     verify,
 )
@@ -30,7 +31,6 @@ from verifier.monitor.dashboard.site import Asked, Site
 from verifier.monitor.evaluation import evaluate
 from verifier.monitor.heard import HistorySource
 from verifier.monitor.history.memory import History, open_history
-from verifier.monitor.state import read_state
 
 HOSTS = ("web1", "db1")
 LEVELS = {None: Verdict.OK, "warning": Verdict.WARNING, "alarm": Verdict.CRITICAL}
@@ -79,15 +79,10 @@ def test_page_says_what_the_alerts_say(tmp_path: Path, days: tuple[str, str]) ->
 
 def test_metrics_are_those_of_every_other_way(tmp_path: Path) -> None:
     file = tmp_path / "h.sqlite"
-
-    def state(history: History, now: object) -> object:
-        looked = evaluate(CONFIG, history, HistorySource(history), SCHEDULE.fires, NOW)
-        return read_state(history, looked.watched, looked.look.watches)
-
     with open_history(file) as history:
         fill(history, days=3, hosts=HOSTS)
         verify(history, days_ago=5)
-    answer = ask(application(file, terms(HOSTS, state=state)), "/metrics")
+    answer = ask(application(file, terms(HOSTS, state=measured(HOSTS))), "/metrics")
 
     assert 200 == answer.status_code
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
