@@ -5,6 +5,7 @@ Run by `ci/pictures`. The pictures are looked at by people; no test compares the
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def _dashboard(folder: Path) -> Iterator[str]:
             ground.verify(history, days_ago=days_ago, others=ground.HOSTS[1:])
         watch, told = ground.incident("db1", hours_ago=5.4)
         history.save_look({watch.subject: watch}, (told,), ground.NOW)
-    line = [sys.executable, "-m", "tests.monitor.dashboard.serving", file, str(PORT)]
+    words = json.dumps({"history": str(file), "port": PORT})
+    line = [sys.executable, "-m", "tests.monitor.dashboard.serving", words]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE) as serving:
         assert serving.stdout is not None
         serving.stdout.readline()
