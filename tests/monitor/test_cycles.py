@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from verifier.monitor.cycles import backup_lines, dated, parse_cycles, parse_log
+from verifier.monitor.history.absorb import absorb
+from verifier.monitor.history.memory import open_history
 from verifier.monitor.spoken import Unit, parse_unit
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
 
@@ -259,3 +261,31 @@ def test_the_log_of_one_backup_is_its_own_lines() -> None:
 def test_systemd_of_another_unit_is_not_heard() -> None:
     assert parse_unit("Finished logrotate.service - Rotate log files.") is None
     assert Unit("nightly", "ended", 0) == parse_unit("Finished nightly.service - run backups.")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data_added": 1 << 90},
+        {"data_added": -1},
+        {"files_new": 1e300},
+        {"snapshot_id": "\ud800" * 100},
+        {"total_duration": float("inf")},
+        {"files_new": None},
+        {"item": "[" * 100_000},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_whatever_a_summary_says_can_be_remembered(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    told = json.dumps({**SUMMARY, **changed})
+    deep = '{"message_type": ' + '{"a":' * 100_000
+    texts = (STARTED, deep, told, "Fatal: \ud800", "backup host=web1 status=1 duration_s=2", *ILL)
+    with open_history(tmp_path / "h") as history:
+        absorb(history, run(*texts))
+        absorb(history, run(*texts))
+
+        (backup,) = history.backups()
+        assert (1, 2.0) == (backup.status, backup.duration_s)
+        assert 0 <= backup.added_bytes < 1 << 63

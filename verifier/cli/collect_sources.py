@@ -145,7 +145,7 @@ def instant(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         at = None
-    if at is None or at.tzinfo is None:
+    if at is None or at.tzinfo is None or not 1970 < at.year < 9000:
         remedy = "write it as 2026-03-01T04:00:00-08:00, or with Z for UTC"
         raise UsageError("--began", f"{text!r} is no instant with an offset", remedy)
     return at.astimezone(UTC)

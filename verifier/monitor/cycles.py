@@ -36,6 +36,8 @@ SILENT = timedelta(minutes=5)
 """How long after systemd starts the unit its first line may come, where nothing else ties them."""
 
 _MESSAGE_LONGEST = 500
+_ID_LONGEST = 64
+_COUNT_MOST = (1 << 63) - 1
 
 _LOOSE = timedelta(seconds=2)
 """How far the end of a run and its duration may miss its beginning, by being whole seconds."""
@@ -306,16 +308,21 @@ def _backup(stage: Stage, began_at: datetime, since: _Since) -> BackupRun:
         began_at,
         stage.duration_s,
         stage.status,
-        summary.snapshot,
+        summary.snapshot[:_ID_LONGEST],
         "",
-        summary.files_new,
-        summary.files_changed,
-        summary.files_unmodified,
-        summary.processed_bytes,
-        summary.added_bytes,
+        _count(summary.files_new),
+        _count(summary.files_changed),
+        _count(summary.files_unmodified),
+        _count(summary.processed_bytes),
+        _count(summary.added_bytes),
         errors,
         message,
     )
+
+
+def _count(number: int) -> int:
+    # A line may say anything; a table holds 64 bits.
+    return min(max(number, 0), _COUNT_MOST)
 
 
 def _with_release(backup: BackupRun, release: str) -> BackupRun:

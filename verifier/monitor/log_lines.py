@@ -17,6 +17,9 @@ from verifier.monitor.telemetry import LogLine
 LINE_LONGEST = 65_536
 """How much of one line is kept."""
 
+FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these lie instants that can be."""
+
 JOURNAL_FIELDS = (
     "MESSAGE",
     "SYSLOG_IDENTIFIER",
@@ -69,10 +72,12 @@ def _entry(entry: Mapping[str, Any], coordinator: str | None) -> Iterator[LogLin
     run = entry.get("INVOCATION_ID" if service == SYSTEMD else "_SYSTEMD_INVOCATION_ID")
     try:
         at = datetime.fromtimestamp(int(stamp or 0) / 1e6, UTC)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, TypeError, OverflowError, OSError):
+        return
+    if not FIRST <= at < LAST:
         return
     for line in text.splitlines():
-        yield LogLine(at, host, service, line[:LINE_LONGEST], str(run or ""))
+        yield LogLine(at, _text(host), _text(service), _text(line), str(run or ""))
 
 
 def _message(message: object) -> str | None:
@@ -95,8 +100,10 @@ def parse_rows(texts: Iterable[str], coordinator: str | None = None) -> Entries:
         try:
             assert row is not None
             at = _when(row["when"])
-            line = str(row["data"])[:LINE_LONGEST]
-            lines.append(LogLine(at, coordinator or str(row["host"]), str(row["service"]), line))
+            assert FIRST <= at < LAST
+            host = coordinator or str(row["host"])
+            line = LogLine(at, _text(host), _text(str(row["service"])), _text(str(row["data"])))
+            lines.append(line)
         except (AssertionError, KeyError, ValueError, OverflowError, OSError):
             passed_over += 1
     return Entries(tuple(lines), passed_over)
@@ -111,13 +118,18 @@ def _when(value: object) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
+def _text(text: str) -> str:
+    # Half a character has no place in UTF-8.
+    return text[:LINE_LONGEST].encode("utf-8", "replace").decode()
+
+
 def _objects(texts: Iterable[str]) -> Iterator[dict[str, Any] | None]:
     for text in texts:
         if not text.strip():
             continue
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield None
             continue
         yield found if isinstance(found, dict) else None

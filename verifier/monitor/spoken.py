@@ -133,15 +133,16 @@ def parse_unit(text: str) -> Unit | None:
 def _event(text: str) -> Word | None:
     try:
         event: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Half a line; or one that is made to be a burden.
         return None
     if not isinstance(event, dict):
         return None
     kind = event.get("message_type")
     if kind == "summary":
         try:
-            return parse_backup(0, text.encode(), b"")
-        except CannotVerify:
+            return parse_backup(0, text.encode(errors="replace"), b"")
+        except (CannotVerify, OverflowError):
             # That of another command, or half of one.
             return None
     if kind == "error":

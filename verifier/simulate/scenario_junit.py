@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from verifier.core.finding import Finding
+from verifier.monitor.render.junit import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,8 @@ def render_junit(cases: Sequence[Case]) -> str:
                 test,
                 "failure" if case.looked else "error",
                 type=finding.kind,
-                message=_plain(finding.detail),
+                message=plain_text(finding.detail),
             )
-            failure.text = _plain(f"{finding.kind} {finding.subject}: {finding.detail}")
+            failure.text = plain_text(f"{finding.kind} {finding.subject}: {finding.detail}")
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _plain(text: str) -> str:
-    # XML 1.0 has no way to say a control character.
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

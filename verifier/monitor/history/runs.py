@@ -151,7 +151,7 @@ def _add_lines(connection: sqlite3.Connection, number: int, lines: Sequence[LogL
     seen = {(at[:19], service, data) for at, service, data in known}
     added = []
     for line in lines:
-        row = written(line.at), line.service, line.data
+        row = written(line.at), _text(line.service), _text(line.data)
         if (row[0][:19], *row[1:]) not in seen:
             seen.add((row[0][:19], *row[1:]))
             added.append(row)
@@ -259,15 +259,15 @@ def backup_row(backup: BackupRun) -> tuple[object, ...]:
         written(backup.began_at),
         backup.duration_s,
         backup.status,
-        backup.snapshot,
-        backup.restic,
+        _text(backup.snapshot),
+        _text(backup.restic),
         backup.files_new,
         backup.files_changed,
         backup.files_unmodified,
         backup.processed_bytes,
         backup.added_bytes,
         backup.errors,
-        backup.message,
+        _text(backup.message),
     )
 
 
@@ -275,6 +275,11 @@ def backup_of(row: Sequence[Any]) -> BackupRun:
     """Return what `backup_row` was given."""
     host, began_at, duration_s, status, *more = row
     return BackupRun(host, _instant(began_at), duration_s, status, *more)
+
+
+def _text(text: str) -> str:
+    # Half a character has no place in UTF-8.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _instant(text: str) -> datetime:

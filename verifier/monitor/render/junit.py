@@ -31,7 +31,7 @@ def render_junit(envelope: Mapping[str, object]) -> str:
     )
     for name, found in cases.items():
         case = ElementTree.SubElement(
-            suite, "testcase", classname=f"restic-verify.{report['kind']}", name=_plain(name)
+            suite, "testcase", classname=f"restic-verify.{report['kind']}", name=plain_text(name)
         )
         if found:
             _tell(case, found)
@@ -60,11 +60,12 @@ def _outcome(findings: Iterable[FindingRecord]) -> str:
 def _tell(case: ElementTree.Element, findings: Sequence[FindingRecord]) -> None:
     kinds = ", ".join(sorted({finding["kind"] for finding in findings}))
     element = ElementTree.SubElement(case, _outcome(findings), type=kinds, message=kinds)
-    element.text = _plain(
+    element.text = plain_text(
         "\n".join(f"{f['severity']} {f['kind']} {f['subject']}: {f['detail']}" for f in findings)
     )
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Return a text that XML can hold, whatever is in it."""
     # XML 1.0 has no way to say a control character.
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
