@@ -20,6 +20,7 @@ from verifier.config.monitor import Channel, ClickHouse, History, Ping, Sinks, W
 from verifier.config.values import Secret
 from verifier.core.checkup import Check, examine
 from verifier.core.errors import CannotVerify
+from verifier.monitor.delivery import start_delivery
 from verifier.monitor.reach import (
     ask_channel,
     ask_clickhouse,
@@ -33,6 +34,7 @@ from verifier.monitor.reach import (
     sinks,
     spool,
 )
+from verifier.monitor.spool import Parcel, Queue
 
 __all__ = ("clickhouse", "clickhouse_server", "pushgateway")
 
@@ -179,12 +181,14 @@ def test_what_waits_for_long_is_a_warning(tmp_path: Path, age: timedelta, status
     history = History.model_validate({"spool": str(tmp_path / "spool")})
     assert "nothing waits to be sent" == spool(history, NOW).ask().saw
 
-    (tmp_path / "spool" / "clickhouse").mkdir(parents=True)
-    waiting = tmp_path / "spool" / "clickhouse" / "1.json"
-    waiting.touch()
+    queue = Queue(tmp_path / "spool" / "clickhouse")
+    with queue.hold():
+        assert "nothing waits to be sent" == spool(history, NOW).ask().saw
+    waiting = queue.put(Parcel((start_delivery("backups", NOW),), NOW))
     made = (NOW - age).timestamp()
     os.utime(waiting, (made, made))
-    assert status == ask_spool(tmp_path / "spool", NOW).status
+    seen = ask_spool(tmp_path / "spool", NOW)
+    assert (status, True) == (seen.status, seen.saw.startswith("1 wait to be sent"))
 
 
 def channel(url: str) -> Channel:

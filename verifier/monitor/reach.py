@@ -18,7 +18,8 @@ import httpx
 from verifier.config.monitor import Channel, ClickHouse, History, Ping, Sinks, Webhook
 from verifier.config.values import Secret
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless
-from verifier.core.errors import CannotVerify, UsageError
+from verifier.core.errors import CannotVerify, DeliveryFailed, UsageError
+from verifier.monitor.spool import Queue
 
 ReadSecret = Callable[[Secret], str]
 
@@ -170,9 +171,13 @@ def ask_channel(channel: Channel, secret: ReadSecret) -> Seen:
 def ask_spool(folder: Path, now: datetime) -> Seen:
     """See what waits to be sent again, and since when."""
     try:
-        waiting = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()]
-    except OSError as error:
-        return broken(f"{folder}: {error.strerror}", "let this user read it")
+        queues = [Queue(path) for path in folder.iterdir() if path.is_dir()]
+        waiting = [path.stat().st_mtime for queue in queues for path in queue.waiting()]
+    except FileNotFoundError:
+        # Not made yet, or sent while we were looking.
+        waiting = []
+    except (OSError, DeliveryFailed) as error:
+        return broken(f"{folder} cannot be read: {error}", "let this user read it")
     if not waiting:
         return fine("nothing waits to be sent")
     age = timedelta(seconds=now.timestamp() - min(waiting))
