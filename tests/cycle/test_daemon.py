@@ -261,10 +261,31 @@ def test_what_another_daemon_runs_is_not_made_up_for_when_it_ends() -> None:
         it.begin().load({"backups": BACKUPS})
         it.live(timedelta(minutes=5))
         it.work.elsewhere.clear()
+        # It has ended, and who ran it says so a moment later.
+        it.live(timedelta(seconds=2))
         it.memory.close("backups", due_at)
         it.live(timedelta(hours=1))
 
         assert 1 == len(it.started("backups"))
+
+
+class Overtaken(Memory):
+    """Another daemon claims a run between our look and our claim."""
+
+    def claim(self, job: str) -> Claim | None:
+        """Return the claim of before, and let the other one be quicker."""
+        before = super().claim(job)
+        if before is not None and before.ended:
+            self.claims[job] = Claim(SystemClock().now(), ended=False)
+        return before
+
+
+def test_who_is_overtaken_starts_nothing() -> None:
+    with world() as it:
+        it.memory = Overtaken({"backups": Claim(START - 2 * DAY, ended=True)})
+        it.begin().load({"backups": BACKUPS})
+
+        assert ([], [("passed-over", "backups")]) == (it.started("backups"), it.work.told)
 
 
 def test_two_daemons_start_each_run_once() -> None:
