@@ -112,8 +112,11 @@ def monthly_times(config: Config, since: datetime, until: datetime) -> Iterator[
 def verifier_dues(config: Config, since: datetime, until: datetime) -> Dues:
     """Return when the rules were to be looked at after a look at `since`, and after one at `until`.
 
-    Only as far as the age of the last look is worth telling: more would be told of no more.
+    The last time before the age of that look is worth telling, and the first after it: nothing else
+    is asked for, and there may be a great many.
     """
     every = config.jobs.alert_every
-    turns = config.alerts.verifier.warn_age // every + 1
-    return Dues(look + turn * every for look in (since, until) for turn in range(1, turns + 1))
+    turns = config.alerts.verifier.warn_age // every
+    return Dues(
+        look + turn * every for look in (since, until) for turn in (turns, turns + 1) if turn
+    )
