@@ -76,6 +76,18 @@ def test_coordinator_that_is_not_heard_of_is_given_an_hour_more() -> None:
     assert [("web1", 25 * HOUR), ("db1", 25 * HOUR)] == [(a.host, a.opened_age) for a in found]
 
 
+def test_ages_are_those_of_the_alert_rules() -> None:
+    ages = "[alerts.backup]\nwarn-age = '30h'\nalarm-age = '60h'\n"
+    (alert,) = shown(DOWN + ages).alerts
+
+    assert ("db1", "alarm", 30 * HOUR, 60 * HOUR) == (
+        alert.host,
+        alert.level,
+        alert.opened_age,
+        alert.escalated_age,
+    )
+
+
 def test_host_that_never_has_a_backup_raises_an_alert_and_has_no_recovery_point() -> None:
     seen = shown(DOWN.replace("2024-01-03", "2023-01-01").replace("2024-01-04", "2025-01-01"))
 
