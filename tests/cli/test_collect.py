@@ -224,3 +224,22 @@ def test_lines_reach_a_server_once_and_come_back_from_it(
         (copied,) = again.cycles()
         assert history.cycles()[1].cycle.backups == copied.cycle.backups
         assert 10 == len(again.cycle_lines(copied.number))
+
+
+@pytest.mark.heavy
+def test_a_simulated_system_is_read_as_it_speaks(tmp_path: Path) -> None:
+    """The production scripts and the real restic print, and every backup is known by its word."""
+    ran = console.run(
+        "simulate", "--fidelity", "cycle", "--days", "2", "--json", "--report", str(tmp_path)
+    )
+    simulated = console.report(ran.stdout)
+    section = collect("--log", tmp_path / "log.jsonl", "--history", tmp_path / "h")
+
+    assert (0, 2, 6) == (ran.returncode, section["cycles_new"], section["backups_new"])
+    with open_history(tmp_path / "h") as history:
+        backups = history.backups()
+        assert {simulated["timeline"]["restic"]} == {backup.restic for backup in backups}
+        assert all(backup.snapshot and backup.processed_bytes for backup in backups)
+        assert {"forget", "prune", "offsite"} == {
+            stage.name for past in history.cycles() for stage in past.cycle.stages
+        }
