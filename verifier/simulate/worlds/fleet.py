@@ -169,9 +169,10 @@ class FleetWorld:
         self._beside.clear()
         self._under_way = step
         ran = self._run_script(step)
-        outcome = self._reckoning.follow(step, (ran, *self._beside))
-        told = self._logs.ship(step.forget_at, ran.done)
-        return replace(outcome, findings=(*outcome.findings, *told))
+        with ThreadPoolExecutor(max_workers=1) as meanwhile:
+            telling = meanwhile.submit(self._logs.ship, step.forget_at, ran.done)
+            outcome = self._reckoning.follow(step, (ran, *self._beside))
+        return replace(outcome, findings=(*outcome.findings, *telling.result()))
 
     def run_beside(self, step: Step) -> None:
         """Run the coordinator's script once more while a step is under way.

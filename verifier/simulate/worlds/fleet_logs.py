@@ -32,15 +32,19 @@ _CREATE = (
 _INSERT = "INSERT INTO yamon.logs FORMAT JSONEachRow"
 _PORT = 8_123
 
-# The first query takes standard input as its data; the last one's answer is printed.
+# The first query takes standard input as its data; the last one's answer is printed. Each day
+# begins it anew, and `urllib.request` takes longer to import than all else here to run.
 _ASK = """\
-import sys, urllib.parse, urllib.request
-address, *queries = sys.argv[1:]
+import http.client, sys, urllib.parse
+server, *queries = sys.argv[1:]
 data = sys.stdin.buffer.read()
+line = http.client.HTTPConnection(server)
 for query in queries:
-    url = address + "?" + urllib.parse.urlencode({"query": query})
-    with urllib.request.urlopen(url, data) as answer:
-        said = answer.read()
+    line.request("POST", "/?" + urllib.parse.urlencode({"query": query}), data)
+    answer = line.getresponse()
+    said = answer.read()
+    if answer.status != 200:
+        sys.exit(said.decode(errors="replace"))
     data = b""
 sys.stdout.buffer.write(said)
 """
@@ -84,7 +88,7 @@ class Logs:
 
     def __init__(self, coordinator: Host, server: str, service: str) -> None:
         self._coordinator = coordinator
-        self._address = f"http://{server}:{_PORT}/"
+        self._address = f"{server}:{_PORT}"
         self._service = service
         self._finished: datetime | None = None
 
@@ -127,7 +131,9 @@ class Logs:
         return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
 
     def _ask(self, *queries: str, rows: bytes = b"") -> str:
-        command = Command(("/usr/bin/python3", "-c", _ASK, self._address, *queries), stdin=rows)
+        command = Command(
+            ("/usr/bin/python3", "-I", "-S", "-c", _ASK, self._address, *queries), stdin=rows
+        )
         done = self._coordinator.run(command, timeout_s=TIMEOUT_S)
         if done.status != 0:
             message = f"the log server does not answer: {done.last_lines(2)}"
