@@ -84,7 +84,7 @@ def test_who_may_run_restic_may_read_everything_only_where_its_file_may(lab: Lab
 LOCAL = """
 schema = 1
 [repository]
-location = "/mnt/storage/restic"
+location = "/mnt/storage/own"
 password-file = "/mnt/keys/restic/password"
 [coordinator]
 name = "jak"
@@ -113,8 +113,11 @@ def test_a_coordinator_backs_itself_up_both_ways(lab: Lab, capability: str) -> N
         "[ ! -e /usr/local/sbin/permit-restic ] || /usr/local/sbin/permit-restic; "
         "systemctl daemon-reload"
     )
+    restic = RESTIC.replace("/mnt/storage/restic", "/mnt/storage/own")
+    lab.jak.shell("rm -rf /mnt/storage/own; install -d -o restic -m 0700 /mnt/storage/own")
+    lab.jak.shell(f"{restic.replace('--no-lock', '')} -q init", user="restic")
     status, said = lab.start("run-local.service")
-    dump = f"{RESTIC} dump latest --host jak /root/of-root"
+    dump = f"{restic} dump latest --host jak /root/of-root"
     stored = lab.jak.run("bash", "-c", dump, user="restic")[1].strip()
     lab.jak.shell(f"rm -f /usr/local/sbin/permit-restic; {UPGRADE}")
     provision(lab.jak)
