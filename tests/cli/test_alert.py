@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -336,6 +338,66 @@ def test_text_tells_people_what_was_told(place: Place, capsys: pytest.CaptureFix
     assert said.startswith("WARNING: late 1, unwatched 1; 4 subjects, 1 incident open, ")
     assert "WARNING: the last good backup of web1 is 1 day old\n  Last good: Mon 2024-03-04" in said
     assert "Open incidents" in said
+
+
+_DIES = """\
+import os, sys, importlib, freezegun
+from verifier.cli.main import main
+module, _, name = sys.argv[1].rpartition(".")
+owner = importlib.import_module(module.partition(":")[0])
+owner = getattr(owner, module.partition(":")[2]) if ":" in module else owner
+setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), 9))
+with freezegun.freeze_time(sys.argv[2]):
+    main(["alert", "--config", sys.argv[3]])
+"""
+"""A look that dies where the named function would be called."""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "verifier.cli.deliver.send_owed",
+        "verifier.monitor.outbox:Outbox.keep",
+        "verifier.monitor.history.memory:History.sent",
+        "verifier.monitor.outbox:Outbox.flush",
+        "verifier.monitor.spool:Queue.remove",
+    ],
+)
+def test_look_that_dies_between_two_steps_is_made_up_for(
+    place: Place, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the look that is kept to the message that is known to have arrived."""
+    place.hear(good_lines(MONDAY))
+    place.hear(locked_lines(MONDAY + DAY))
+    place.write(PATIENT)
+    place.look(MONDAY + HOUR, capsys)
+    at = (MONDAY + DAY).isoformat()
+    argv = (sys.executable, "-c", _DIES, where, at, str(place.config))
+    died = subprocess.run(argv, check=False, capture_output=True, timeout=console.LIMIT_S)
+    before = len(place.titles)
+    for minute in range(2):
+        place.look(MONDAY + DAY + minute * MINUTE, capsys)
+
+    assert -signal.SIGKILL == died.returncode, died.stderr
+    assert (1 if where.endswith("Queue.remove") else 0) == before
+    assert ["WARNING: the last good backup of web1 is 1 day old"] == place.titles
+    with open_history(place.history) as history:
+        assert () == history.owed()
+
+
+@pytest.mark.heavy
+def test_looks_at_the_same_time_tell_everything_once(place: Place) -> None:
+    now = datetime.fromisoformat(
+        console.report(console.run("toolchain", "--json").stdout)["started"]
+    )
+    old = now - 30 * HOUR
+    place.ran(cycle(old, backup("web1", old), backup("db1", now - HOUR)))
+    running = [console.start("alert", "--config", str(place.config)) for _ in range(3)]
+    for process in running:
+        process.communicate()
+
+    assert [2, 2, 2] == [process.returncode for process in running]
+    assert ["ALARM: the last good backup of web1 is 1 day 6 h old"] == place.titles
 
 
 PATIENT = "[alerts.verifier]\nwarn-age = '400d'\nalarm-age = '500d'\n"
