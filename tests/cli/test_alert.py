@@ -327,6 +327,27 @@ def test_channel_that_refuses_changes_no_verdict_and_hears_later(
     assert 2 == len(place.titles)
 
 
+def test_look_is_pinged_whatever_it_sees_and_fails_where_it_cannot_see(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_receiver() as pinged:
+        ping = f'[[sinks.pings]]\njob = "alert"\nurl = "{pinged.url}/x"\n'
+        place.write(ping)
+        place.hear(good_lines(MONDAY))
+        place.look(MONDAY + HOUR, capsys)
+        worst, _ = place.look(MONDAY + 2 * DAY, capsys)
+        place.write(
+            f'{ping}[alerts]\nsource = "clickhouse"\n'
+            '[sinks.clickhouse]\nurl = "http://127.0.0.1:1"\n[sinks]\nattempts = 1\n'
+        )
+        blind, report = place.look(MONDAY + 2 * DAY + MINUTE, capsys)
+
+    assert (2, 3, "UNKNOWN") == (worst, blind, report["verdict"])
+    assert ["/x", "/x", "/x/fail"] == [one.path for one in pinged.received]
+    assert b"5 subjects looked at, 2 incidents open" in pinged.received[1].body
+    assert b"ClickHouse cannot be asked" in pinged.received[2].body
+
+
 def test_text_tells_people_what_was_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.hear(good_lines(MONDAY))
     place.hear(locked_lines(MONDAY + DAY))
