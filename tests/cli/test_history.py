@@ -81,6 +81,15 @@ def test_a_folder_that_cannot_be_written_is_said(path: Path, tmp_path: Path) -> 
     assert b"--to" in ended.stderr
 
 
+def test_history_that_knows_nothing_yet_is_tidy(tmp_path: Path) -> None:
+    path = tmp_path / "h"
+    with open_history(path):
+        pass
+
+    assert 0 == console.run("history", "tidy", "--history", str(path)).returncode
+    assert 3 == console.run("history", "list", "--history", str(path)).returncode
+
+
 def test_tidying_forgets_what_is_older(tmp_path: Path) -> None:
     path = tmp_path / "h"
     with open_history(path) as history:
