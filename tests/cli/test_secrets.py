@@ -50,12 +50,6 @@ def test_settings_without_a_password_leave_it_to_the_environment() -> None:
     assert "plain" == ask({"RESTIC_PASSWORD": "plain"}, Access("/repository"))
 
 
-def test_second_repository_has_variables_of_its_own() -> None:
-    environ = {"RESTIC_PASSWORD": "one", "RESTIC_FROM_PASSWORD": "two"}
-
-    assert "two" == repository_password(None, environ, HERE, prefix="RESTIC_FROM_")
-
-
 def test_file_and_command_together_are_refused() -> None:
     with pytest.raises(UsageError, match="both"):
         ask({"RESTIC_PASSWORD_FILE": "/key", "RESTIC_PASSWORD_COMMAND": "echo x"})

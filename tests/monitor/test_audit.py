@@ -7,7 +7,7 @@ import pytest
 from tests.monitor import envelopes
 from verifier.core.report import Coverage
 from verifier.monitor.render.audit import audit_headline, audit_tables
-from verifier.monitor.render.envelope import Audit, AuditChange, AuditGroup, AuditHost
+from verifier.monitor.render.envelope_drill import Audit, AuditChange, AuditGroup, AuditHost
 from verifier.monitor.render.page import page
 from verifier.monitor.render.text import text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from verifier.monitor.cycles import backup_lines, dated, parse_cycles, parse_log
+from verifier.monitor.cycles import dated, parse_log
 from verifier.monitor.history.absorb import absorb
 from verifier.monitor.history.memory import open_history
 from verifier.monitor.spoken import Unit, parse_unit
@@ -54,8 +54,12 @@ def systemd(text: str, *, at: datetime = AT, host: str = "jak", unit: str = "") 
     return LogLine(at, host, "systemd", text, unit)
 
 
+def parsed(lines: Iterable[LogLine]) -> tuple[CycleRun, ...]:
+    return tuple(log.cycle for log in parse_log(lines))
+
+
 def only(lines: Iterable[LogLine]) -> CycleRun:
-    (found,) = parse_cycles(lines)
+    (found,) = parsed(lines)
     return found
 
 
@@ -191,7 +195,7 @@ def test_foreign_lines_are_no_run() -> None:
         LogLine(AT, "jak", "sshd", '{"message_type": "summ'),
     ]
 
-    assert () == parse_cycles(lines)
+    assert () == parsed(lines)
 
 
 def test_foreign_lines_change_nothing() -> None:
@@ -212,13 +216,13 @@ def test_two_coordinators_are_two_runs() -> None:
     mixed = [line for pair in zip(first, second, strict=False) for line in pair]
     mixed += first[len(second) :] + second[len(first) :]
 
-    assert {"jak": 0, "jill": 1} == {c.coordinator: c.status for c in parse_cycles(mixed)}
+    assert {"jak": 0, "jill": 1} == {c.coordinator: c.status for c in parsed(mixed)}
 
 
 def test_two_runs_at_once_are_told_apart_by_their_invocation() -> None:
     first = run(STARTED, *WEB, *WELL, unit="a" * 32)
     second = run(STARTED, *LOCKED, *ILL, unit="b" * 32)
-    found = {cycle.run[0]: cycle for cycle in parse_cycles([*first, *second])}
+    found = {cycle.run[0]: cycle for cycle in parsed([*first, *second])}
 
     assert (0, ("web1",)) == (found["a"].status, tuple(b.host for b in found["a"].backups))
     assert (1, ("db1",)) == (found["b"].status, tuple(b.host for b in found["b"].backups))
@@ -226,7 +230,7 @@ def test_two_runs_at_once_are_told_apart_by_their_invocation() -> None:
 
 def test_a_start_ends_what_was_before() -> None:
     later = AT + timedelta(days=1)
-    found = parse_cycles([*run(STARTED, *WEB), *run(STARTED, *WEB, *WELL, at=later)])
+    found = parsed([*run(STARTED, *WEB), *run(STARTED, *WEB, *WELL, at=later)])
 
     assert [(AT, None), (later, 0)] == [(cycle.began_at, cycle.status) for cycle in found]
 
@@ -248,14 +252,6 @@ def test_an_impossible_number_is_another_line() -> None:
     huge = f"backup host=web1 status=0 duration_s={'9' * 400}"
 
     assert () == only(run(STARTED, huge, "backup host=web1 status=1 duration_s=1.2.3")).backups
-
-
-def test_the_log_of_one_backup_is_its_own_lines() -> None:
-    (log,) = parse_log(run(STARTED, *WEB, *LOCKED, *REST, *ILL))
-
-    assert list(LOCKED) == [line.data for line in backup_lines(log.lines, "db1")]
-    assert list(WEB) == [line.data for line in backup_lines(log.lines, "web1")]
-    assert () == backup_lines(log.lines, "other")
 
 
 def test_systemd_of_another_unit_is_not_heard() -> None:

@@ -13,7 +13,7 @@ from verifier.core.errors import CannotVerify
 from verifier.core.snapshot import Snapshot
 from verifier.core.tree import Node
 from verifier.reader.damage import Damage
-from verifier.reader.digest import Digests, tree_digest
+from verifier.reader.digest import Digests
 from verifier.reader.repository import open_repository
 
 FILE = Node(
@@ -40,7 +40,7 @@ class Trees:
 def digest_of(*nodes: Node, owners: bool = False) -> str | Damage:
     top = (Node("d", "dir", subtree="x"),)
     snapshot = Snapshot("s", datetime(2024, 1, 1, tzinfo=UTC), "h", (), tree="top")
-    return tree_digest(Trees(top=top, x=nodes), snapshot, owners=owners)
+    return Digests(Trees(top=top, x=nodes), owners=owners).of(snapshot)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def digest_at(made, host: str, below: str) -> str:
 def test_directory_that_is_not_there_is_an_error(made_of):
     repository = open_repository(made_of("v2").root, made_of("v2").password)
     with pytest.raises(CannotVerify, match="holds no directory"):
-        tree_digest(repository, repository.snapshots()[0], below="/no/such")
+        Digests(repository).of(repository.snapshots()[0], "/no/such")

@@ -81,16 +81,6 @@ def test_what_did_not_go_in_is_not_found(blobs, other):
     assert other not in index
     assert index.number(other) is None
     assert index.size_bytes(other) is None
-    assert index.packs_of([other]) == set()
-
-
-@given(st.lists(BLOBS, unique_by=lambda blob: (blob.id, blob.pack)))
-def test_packs_of_blobs_are_those_that_list_them(blobs):
-    index = index_of(*blobs)
-    wanted = {blob.id for blob in blobs[::2]}
-    found = {index.packs[number] for number in index.packs_of(wanted)}
-
-    assert {blob.pack for blob in blobs if blob.id in wanted} == found
 
 
 @given(st.lists(BLOBS))

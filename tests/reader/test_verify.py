@@ -23,7 +23,7 @@ from verifier.reader.pack import DATA, Blob
 from verifier.reader.repository import Repository, open_repository
 from verifier.reader.seal import seal, unseal
 from verifier.reader.storage import pack_name
-from verifier.reader.verify import LostFile, losses, lost_blobs, unreachable, verify
+from verifier.reader.verify import LostFile, losses, lost_blobs, verify
 
 
 def rewrite(path: Path, stored: bytes) -> None:
@@ -383,49 +383,6 @@ def test_parallel_verification_sees_the_same(copy_of):
 
     assert alone.damages
     assert alone == together
-
-
-def test_nothing_is_unreachable_until_a_snapshot_goes(copy_of):
-    made = copy_of()
-    repository = open_repository(made.root, made.password)
-
-    assert (unreachable(repository).blobs, unreachable(repository).packs) == ((), ())
-
-    alone = users_alone(repository)
-    made.restic("forget", repository.snapshots()[1].id)
-    found = unreachable(open_repository(made.root, made.password))
-
-    assert alone == {blob.id for blob in found.blobs}
-
-    made.restic("prune", "--max-unused", "0")
-    found = unreachable(open_repository(made.root, made.password))
-
-    assert (found.blobs, found.packs, found.damages) == ((), (), ())
-
-
-def users_alone(repository: Repository) -> set[str]:
-    """Return what the second snapshot alone needs, found by walking."""
-    needs = [
-        {snapshot.tree}
-        | {
-            blob_id
-            for _, node in repository.walk(snapshot)
-            if isinstance(node, Node)
-            for blob_id in (*node.content, node.subtree)
-            if blob_id
-        }
-        for snapshot in repository.snapshots()
-    ]
-    return needs[1] - needs[0]
-
-
-def test_pack_that_no_index_lists_is_unreachable(copy_of):
-    made = copy_of()
-    for index in (made.root / "index").iterdir():
-        index.unlink()
-    found = unreachable(open_repository(made.root, made.password))
-
-    assert len([p for p in (made.root / "data").rglob("*") if p.is_file()]) == len(found.packs)
 
 
 @pytest.fixture(scope="module")

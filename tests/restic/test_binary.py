@@ -289,21 +289,3 @@ def test_what_forget_removes_is_what_it_planned(host: LocalHost, tmp_path: Path)
     assert planned == done
     assert [made[1].snapshot[:8]] == [s.short_id for s in restic.snapshots()]
     assert () == restic.check(read_data=True).errors
-
-
-@pytest.mark.heavy
-@real_restic
-def test_a_copy_holds_the_same_snapshots(
-    host: LocalHost, made: tuple[Access, Path], tmp_path: Path
-) -> None:
-    target = Access(str(tmp_path / "copy"), password="another", options=("--no-cache",))
-    writer = Writer(host, "restic", target)
-    writer.init()
-
-    writer.copy_from(made[0])
-
-    trees = [
-        sorted((s.taken_at, s.host, s.tree) for s in Restic(host, "restic", access).snapshots())
-        for access in (made[0], target)
-    ]
-    assert trees[0] == trees[1]

@@ -29,7 +29,6 @@ WRITES: dict[str, Callable[[], Command]] = {
     "backup": lambda: commands.backup("restic", ACCESS, ["/etc"], host="web1"),
     "forget": lambda: commands.forget("restic", ACCESS, Policy(last=1), ("host",), dry_run=False),
     "prune": lambda: commands.prune("restic", ACCESS),
-    "copy": lambda: commands.copy("restic", Access("/from"), ACCESS),
     "unlock": lambda: commands.unlock("restic", ACCESS),
 }
 
@@ -82,14 +81,6 @@ def test_no_password_leaves_the_inherited_ones() -> None:
 
 def test_an_inherited_host_never_narrows_a_call() -> None:
     assert "" == Access("/repo").environment()["RESTIC_HOST"]
-
-
-def test_copy_opens_both_repositories() -> None:
-    command = commands.copy("restic", Access("/from", password_file="/keys/a"), ACCESS)
-
-    assert "/keys/a" == command.env["RESTIC_FROM_PASSWORD_FILE"]
-    assert "hunter2" == command.env["RESTIC_PASSWORD"]
-    assert "--from-repo=/from" in command.argv
 
 
 def test_forget_spells_the_policy_as_restic_does() -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.core.report import Report, conclude
+
+if TYPE_CHECKING:
+    from verifier.drill.monthly import Drilled
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +41,6 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         open_primary,
         over,
         repository_id,
-        sections,
         source,
         target,
         warm_executor,
@@ -86,23 +90,37 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         drilled = drill.monthly(
             [target(table, config, here) for table in tables], tuple(parts.all(tables))
         )
-        finished_at = context.clock.now()
-        wall_s = round((finished_at - started_at).total_seconds(), 2)
-        report = conclude(
-            "monthly",
-            drilled.findings,
-            drilled.coverage,
+        which = {"repository_id": repository_id(repository), "seed": written.seed}
+        report = _report(
+            drilled,
+            {**inputs, **which, "run": written.number},
+            release,
             started_at=started_at,
-            finished_at=finished_at,
-            tool=versions(restic=release),
-            inputs={
-                **inputs,
-                "repository_id": repository_id(repository),
-                "seed": written.seed,
-                "run": written.number,
-            },
-            measurements={**drilled.measurements, "wall_s": wall_s},
-            sections=sections(drilled),
+            finished_at=context.clock.now(),
         )
-        written.finish(finished_at, report.verdict.name, drilled.measurements)
+        written.finish(report.finished_at, report.verdict.name, drilled.measurements)
     return report
+
+
+def _report(
+    drilled: Drilled,
+    inputs: dict[str, object],
+    release: str,
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+) -> Report:
+    from verifier.cli.drilling import sections
+
+    wall_s = round((finished_at - started_at).total_seconds(), 2)
+    return conclude(
+        "monthly",
+        drilled.findings,
+        drilled.coverage,
+        started_at=started_at,
+        finished_at=finished_at,
+        tool=versions(restic=release),
+        inputs=inputs,
+        measurements={**drilled.measurements, "wall_s": wall_s},
+        sections=sections(drilled),
+    )

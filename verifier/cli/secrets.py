@@ -34,16 +34,13 @@ class Settings(Protocol):
         ...
 
 
-def repository_password(
-    settings: Settings | None, environ: Mapping[str, str], host: Host, *, prefix: str = "RESTIC_"
-) -> str:
+def repository_password(settings: Settings | None, environ: Mapping[str, str], host: Host) -> str:
     """Return a repository's password.
 
     Args:
         settings: what the configuration says; none, or one that names nothing, leaves it to
             restic's environment.
         host: this machine, where a password command runs.
-        prefix: `RESTIC_FROM_` for the repository that `copy` reads.
 
     Raises:
         UsageError: no password is named, or two are.
@@ -53,9 +50,9 @@ def repository_password(
     command = settings.password_command if settings else None
     password = None
     if not file and not command:
-        file = environ.get(f"{prefix}PASSWORD_FILE")
-        command = environ.get(f"{prefix}PASSWORD_COMMAND")
-        password = environ.get(f"{prefix}PASSWORD")
+        file = environ.get("RESTIC_PASSWORD_FILE")
+        command = environ.get("RESTIC_PASSWORD_COMMAND")
+        password = environ.get("RESTIC_PASSWORD")
     if file and command:
         message = f"both {file} and a password command are to give the password"
         raise UsageError("password", message, "name one of the two, as restic wants it")
@@ -66,7 +63,7 @@ def repository_password(
     if not password:
         remedy = (
             "set repository.password-file in the configuration, or "
-            f"{prefix}PASSWORD_FILE, {prefix}PASSWORD_COMMAND or {prefix}PASSWORD"
+            "RESTIC_PASSWORD_FILE, RESTIC_PASSWORD_COMMAND or RESTIC_PASSWORD"
         )
         raise UsageError("password", "nothing says what opens the repository", remedy)
     return password

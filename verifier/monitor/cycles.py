@@ -51,15 +51,6 @@ class CycleLog:
     lines: tuple[LogLine, ...]
 
 
-def parse_cycles(lines: Iterable[LogLine]) -> tuple[CycleRun, ...]:
-    """Read the cycles that lines tell of, the oldest first.
-
-    Args:
-        lines: in any order of their instants; those of other services are passed over.
-    """
-    return tuple(log.cycle for log in parse_log(lines))
-
-
 def parse_log(lines: Iterable[LogLine]) -> tuple[CycleLog, ...]:
     """Read the cycles that lines tell of, each with its own lines, the oldest first."""
     reading = _Reading()
@@ -69,21 +60,6 @@ def parse_log(lines: Iterable[LogLine]) -> tuple[CycleLog, ...]:
     return tuple(
         sorted(found, key=lambda log: (log.cycle.began_at, log.cycle.coordinator, log.cycle.run))
     )
-
-
-def backup_lines(lines: Iterable[LogLine], host: str) -> tuple[LogLine, ...]:
-    """Return those lines of a cycle's log that are about the backup of one host."""
-    found: list[LogLine] = []
-    since: list[LogLine] = []
-    for line in lines:
-        word = parse_word(_text(line)) if line.service != SYSTEMD else None
-        if _text(line) == STARTED or line.service == SYSTEMD:
-            continue
-        since.append(line)
-        if isinstance(word, Stage):
-            found += since if word.host == host else ()
-            since = []
-    return tuple(found)
 
 
 def dated(texts: Iterable[str], coordinator: str, service: str, began: datetime) -> list[LogLine]:

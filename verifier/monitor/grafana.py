@@ -65,6 +65,11 @@ def queries(dashboard: str) -> tuple[str, ...]:
 
 
 def _prometheus(config: Config) -> Iterator[Panel]:
+    yield from _now(config)
+    yield from _trends()
+
+
+def _now(config: Config) -> Iterator[Panel]:
     backup, verified = backup_rule(config), verification_rule(config)
     yield Panel(
         "Time since the last good backup",
@@ -112,6 +117,9 @@ def _prometheus(config: Config) -> Iterator[Panel]:
         backup.warn_age.total_seconds(),
         backup.alarm_age.total_seconds(),
     )
+
+
+def _trends() -> Iterator[Panel]:
     yield Panel(
         "Duration of backups", "timeseries", {"{{host}}": "restic_backup_duration_seconds"}, "s"
     )

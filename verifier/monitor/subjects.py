@@ -67,13 +67,6 @@ def verifier_rule(config: Config) -> Rule:
     return _rule(config, config.alerts.verifier)
 
 
-def rule_of(config: Config, subject: str) -> Rule:
-    """Return the rule that a subject is held to."""
-    if is_backup(subject):
-        return backup_rule(config)
-    return verification_rule(config) if is_verification(subject) else verifier_rule(config)
-
-
 def _plain(warn_age: timedelta, alarm_age: timedelta) -> Ages:
     return Ages.model_construct(warn_age=warn_age, alarm_age=max(warn_age, alarm_age))
 

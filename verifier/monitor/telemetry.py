@@ -1,6 +1,6 @@
 """What a run of the coordinator says of itself, as values: its backups, its stages, its lines.
 
-Pure. `parse_cycles` (monitor/spoken.py) reads the lines that `run-backups` and the hosts' restic
+Pure. `parse_log` (monitor/cycles.py) reads the lines that `run-backups` and the hosts' restic
 print, whether they come from journald, ClickHouse, a file or a simulation.
 """
 

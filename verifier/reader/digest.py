@@ -58,13 +58,6 @@ class Digests:
         return digest.hexdigest()
 
 
-def tree_digest(
-    repository: Repository, snapshot: Snapshot, *, below: str = "", owners: bool = False
-) -> str | Damage:
-    """Return the digest of one snapshot's tree; for several snapshots use one `Digests`."""
-    return Digests(repository, owners=owners).of(snapshot, below)
-
-
 def find_tree(repository: Repository, snapshot: Snapshot, path: str) -> str | Damage:
     """Return the ID of a directory's tree.
 

@@ -105,14 +105,6 @@ class Index:
         """Return every copy of a blob; none where the ID is not listed."""
         return tuple(self[number] for number in self._copies(blob_id))
 
-    def packs_of(self, blob_ids: Iterable[str]) -> set[int]:
-        """Return the numbers of all packs that hold a copy of these blobs.
-
-        An ID that is not listed adds nothing.
-        """
-        at = (n * _RECORD_BYTES + ENTRY.size for i in blob_ids for n in self._copies(i))
-        return {_PACK.unpack_from(self._by_id, place)[0] for place in at}
-
     def size_bytes(self, blob_id: str) -> int | None:
         """Return the length of a blob's content; none where the ID is not listed."""
         number = self.number(blob_id)

@@ -13,7 +13,6 @@ from verifier.core.snapshot import Snapshot
 from verifier.reader.contents import Wound, check_packs
 from verifier.reader.damage import Damage
 from verifier.reader.marks import Marks
-from verifier.reader.pack import Blob
 from verifier.reader.repository import Repository
 from verifier.reader.storage import file_id
 from verifier.reader.walk import Nodes, fold
@@ -145,47 +144,6 @@ def lost_blobs(repository: Repository, wounds: Iterable[Wound]) -> dict[str, tup
 def _unreadable_snapshots(repository: Repository) -> dict[Damage, tuple[LostFile, ...]]:
     damages = (d for d in repository.damages() if d.file.startswith("snapshots/"))
     return {damage: (LostFile(file_id(damage.file), "/"),) for damage in damages}
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """What a repository holds that no snapshot needs.
-
-    Empty after `prune --max-unused 0`; by default prune leaves up to 5 % of unused data.
-
-    Attributes:
-        packs: pack files that no index lists.
-        damages: trees that could not be read; what they alone need is counted as unreachable.
-    """
-
-    blobs: tuple[Blob, ...]
-    packs: tuple[str, ...]
-    damages: tuple[Damage, ...]
-
-
-def unreachable(repository: Repository) -> Unreachable:
-    """Find the blobs in the index that no snapshot reaches, and the packs that no index lists."""
-    reached, read = Marks(repository.index), Marks(repository.index)
-    damages: list[Damage] = []
-
-    def combine(tree_id: str, nodes: Nodes | Damage, _: Mapping[str, bool]) -> bool:
-        reached[tree_id] = True
-        if isinstance(nodes, Damage):
-            damages.append(nodes)
-        else:
-            for blob_id in (blob_id for node in nodes for blob_id in node.content):
-                reached[blob_id] = True
-        return True
-
-    for snapshot in repository.snapshots():
-        fold(repository.tree, snapshot.tree, combine, read)
-    listed = set(repository.index.packs)
-    packs = (file_id(name) for name in repository.storage.list("data"))
-    return Unreachable(
-        tuple(blob for blob in repository.blobs() if blob.id not in reached),
-        tuple(pack for pack in packs if pack not in listed),
-        tuple(damages),
-    )
 
 
 class _Survey:

@@ -232,10 +232,6 @@ class Writer:
         """Remove data that no snapshot needs; `max_unused` as restic's own option."""
         self._run(commands.prune(self._path, self._access, max_unused=max_unused))
 
-    def copy_from(self, source: Access) -> None:
-        """Copy the snapshots that are not here yet from another repository."""
-        self._run(commands.copy(self._path, source, self._access))
-
     def unlock(self) -> None:
         """Remove stale locks."""
         self._run(commands.unlock(self._path, self._access))

@@ -40,21 +40,17 @@ class Access:
         given = [self.password, self.password_file, self.password_command]
         assert given.count(None) >= len(given) - 1, "one password at most"
 
-    def environment(self, prefix: str = "RESTIC_") -> dict[str, str]:
-        """Return the variables; what is not given is emptied, so that nothing inherited interferes.
-
-        Args:
-            prefix: `RESTIC_FROM_` for the repository that `copy` reads.
-        """
+    def environment(self) -> dict[str, str]:
+        """Return the variables; what is not given is empty, so that nothing is inherited."""
         found = dict(self.env)
-        found[f"{prefix}REPOSITORY"] = "" if self.shown_location else self.location
-        found[f"{prefix}REPOSITORY_FILE"] = ""
+        found["RESTIC_REPOSITORY"] = "" if self.shown_location else self.location
+        found["RESTIC_REPOSITORY_FILE"] = ""
         # Since 0.18.1 it would narrow `forget` down to one host (#5325).
         found["RESTIC_HOST"] = ""
         if self.password or self.password_file or self.password_command:
-            found[f"{prefix}PASSWORD"] = self.password or ""
-            found[f"{prefix}PASSWORD_FILE"] = self.password_file or ""
-            found[f"{prefix}PASSWORD_COMMAND"] = self.password_command or ""
+            found["RESTIC_PASSWORD"] = self.password or ""
+            found["RESTIC_PASSWORD_FILE"] = self.password_file or ""
+            found["RESTIC_PASSWORD_COMMAND"] = self.password_command or ""
         return found
 
     @property
@@ -214,16 +210,6 @@ def prune(restic: str, access: Access, *, max_unused: str = "") -> Command:
     """
     limit = (f"--max-unused={max_unused}",) if max_unused else ()
     return _call(restic, access, "prune", *limit, lock=True)
-
-
-def copy(restic: str, source: Access, target: Access) -> Command:
-    """Ask restic (0.14+) to copy the snapshots that the target does not have yet."""
-    from_env = source.environment("RESTIC_FROM_")
-    shown = (f"--from-repo={source.shown_location}",) if source.shown_location else ()
-    call = _call(restic, target, "copy", *shown, lock=True)
-    return Command(
-        call.argv, env={**from_env, **call.env}, secrets=(*source.secrets(), *call.secrets)
-    )
 
 
 def unlock(restic: str, access: Access) -> Command:

@@ -20,7 +20,8 @@ from verifier.monitor.dashboard.views.retention import (
     retention_view,
 )
 from verifier.monitor.render.drill import Table
-from verifier.monitor.render.envelope import Envelope, Ledger
+from verifier.monitor.render.envelope import Envelope
+from verifier.monitor.render.envelope_drill import Ledger
 from verifier.monitor.render.ledger import LIMIT, ledger_bars, ledger_tables
 from verifier.monitor.render.page import page_values
 

@@ -18,7 +18,8 @@ from typing import cast
 from verifier.monitor.evidence.troubles import hosts_of, troubles
 from verifier.monitor.evidence.verify import Verified, reports_that_hold, sectionless
 from verifier.monitor.history.reports import verdicts
-from verifier.monitor.render.envelope import DrillRehearsal, Envelope
+from verifier.monitor.render.envelope import Envelope
+from verifier.monitor.render.envelope_drill import DrillRehearsal
 from verifier.monitor.render.envelope_evidence import (
     Controls,
     ControlsBackups,

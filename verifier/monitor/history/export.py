@@ -24,8 +24,6 @@ Write = Callable[[Sequence[Sequence[object]]], None]
 BATCH = 20_000
 """How many rows are in memory at a time."""
 
-FORMATS = ("parquet", "csv")
-
 _AT, _TEXT, _WHOLE, _REAL = "instant", "text", "whole", "real"
 
 _BACKUPS = {

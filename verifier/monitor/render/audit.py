@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from verifier.monitor.render.drill import Row, Table
-from verifier.monitor.render.envelope import Audit, AuditGroup, AuditHost
+from verifier.monitor.render.envelope_drill import Audit, AuditGroup, AuditHost
 from verifier.monitor.render.wording import count, group_name, moment, number, printable, size, span
 
 _HOSTS: Row = ("host", "newest", "age")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifier.monitor.render.envelope import (
+from verifier.monitor.render.envelope_drill import (
     Drill,
     DrillCopy,
     DrillHost,

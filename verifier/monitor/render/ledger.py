@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from verifier.monitor.render.drill import Row, Table
-from verifier.monitor.render.envelope import Ledger, LedgerRun, LedgerScope
+from verifier.monitor.render.envelope_drill import Ledger, LedgerRun, LedgerScope
 from verifier.monitor.render.svg import element, label, picture, share, titled
 from verifier.monitor.render.wording import count, moment, number, printable, size, span
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 SAMPLES = 240
 """Instants that are looked at: a change to summer time lies between some of them."""
@@ -167,11 +167,3 @@ def minute_of_day(at: datetime, zone: tzinfo) -> float:
     """Return the minutes since midnight of an instant, as clocks of a zone show it."""
     civil = at.astimezone(zone)
     return civil.hour * 60 + civil.minute + civil.second / 60
-
-
-def offset_text(at: datetime) -> str:
-    """Return the offset of an instant as `+02:00`."""
-    seconds = (at.utcoffset() or timedelta(0)).total_seconds()
-    sign = "-" if seconds < 0 else "+"
-    hours, minutes = divmod(int(abs(seconds)) // 60, 60)
-    return f"{sign}{hours:02d}:{minutes:02d}"

@@ -52,16 +52,6 @@ def backups_word(cycle: CycleRun) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list: its number from 1, how many there are, and where the others are."""
-
-    number: int
-    pages: int
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
     """The lines of one part of a log, and its number."""
 
