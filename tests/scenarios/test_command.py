@@ -9,7 +9,7 @@ import subprocess
 import threading
 import tomllib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -421,6 +421,31 @@ REPLAYED = "6"
 """A seed with which a timeline of restic 0.14.0 is replayed."""
 
 SEARCH = ("simulate", "--explore", "3", "--days", "25", "--hosts", "2", "--json", "--seed")
+
+
+class EarlyClock:
+    """It is a day in the middle of the timelines."""
+
+    def now(self) -> datetime:
+        """Return it."""
+        return datetime(2020, 11, 10, 12, tzinfo=UTC)
+
+
+def test_replay_ends_before_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was refused, and the whole search with it, as soon as one timeline ended in the future."""
+    monkeypatch.setattr("verifier.cli.finish.SystemClock", EarlyClock)
+    monkeypatch.chdir(tmp_path)
+    # The seed has one replay, of restic 0.14.0: from 2020-10-28 on 13 days of two cycles each.
+    line = ["simulate", "--explore", "3", "--days", "40", "--hosts", "1", "--json", "--seed", "57"]
+    code = main(line)
+    found = report(capsys.readouterr().out)
+
+    assert 0 == code
+    assert (1, 26) == tuple(
+        found["measurements"][key] for key in ("timelines_replayed", "decisions_of_restic")
+    )
 
 
 def test_search_that_could_ask_no_restic_is_unknown(tmp_path: Path) -> None:

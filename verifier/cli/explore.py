@@ -13,6 +13,7 @@ from pathlib import Path
 from verifier.cli.context import Context
 from verifier.cli.explore_replay import (
     Cycled,
+    before,
     cycled,
     decided,
     disagrees,
@@ -25,7 +26,7 @@ from verifier.cli.options import whole_number
 from verifier.cli.scenario_worlds import Laboratory, open_laboratory
 from verifier.config.models import DAYS_MAX
 from verifier.config.scenario import make_scenario
-from verifier.core.errors import UsageError
+from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 from verifier.reader.executor import open_executor
@@ -84,7 +85,11 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
         context.progress(search.count, "timelines", "explore model") as advance,
     ):
         looked = look_at_all(search, executor, advance)
-    drawn = {one.number: search.table(one.number) for one in drawn_for_replay(search, looked)}
+    today = started_at.date()
+    drawn = {
+        one.number: before(search.table(one.number), today)
+        for one in drawn_for_replay(search, looked)
+    }
     tables = drawn_for_cycle(search, looked)
     with open_laboratory(context) as laboratory:
         with context.progress(len(drawn), "timelines", "explore decisions") as advance:
@@ -101,7 +106,8 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
 
             cycles = replay_each(tables, cycle, laboratory, workers, advance)
         failures = (
-            *_failures(search, looked, replayed, laboratory),
+            *_failures(search, looked, laboratory),
+            *_failures_in_replay(drawn, replayed, laboratory),
             *_failures_in_cycle(tables, cycles, laboratory),
         )
     left_out = sum(result is None for result in replayed.values())
@@ -161,21 +167,13 @@ def _search(options: argparse.Namespace) -> Search:
 
 
 def _failures(
-    search: Search,
-    looked: Sequence[Looked],
-    replayed: dict[int, Result | None],
-    laboratory: Laboratory,
+    search: Search, looked: Sequence[Looked], laboratory: Laboratory
 ) -> Iterator[_Failure]:
     known: set[tuple[str, ...]] = set()
     for one in looked:
         if one.suspicious and one.suspicious not in known and len(known) < SHRUNK_MAX:
             known.add(one.suspicious)
             yield _shrunk_in_model(search, one, laboratory)
-    for number, result in replayed.items():
-        if result is not None and disagrees(result):
-            yield _shrunk_for_real(search, number, laboratory)
-            # One disagreement is enough to look into, and each takes minutes to shrink.
-            return
 
 
 def _shrunk_in_model(search: Search, one: Looked, laboratory: Laboratory) -> _Failure:
@@ -187,28 +185,38 @@ def _shrunk_in_model(search: Search, one: Looked, laboratory: Laboratory) -> _Fa
     least = shrink(search.table(one.number), lambda t: wanted <= {f.kind for f in shows(t)})
     table = without_strays(least)
     scenario = make_scenario(table, "")
-    result = decided(scenario, laboratory) if one.real else None
-    if result is None:
-        real = f"No restic {scenario.about.restic} was there to ask"
-    else:
+    real = f"No restic {scenario.about.restic} was there to ask"
+    try:
+        result = decided(scenario, laboratory) if one.real else None
+    except CannotVerify as error:
+        result, real = None, f"The real restic was not asked: {error.message}"
+    if result is not None:
         same = "otherwise" if disagrees(result) else "the same"
         real = f"The real restic decides {same}. {told_of_cycle(table, laboratory)}"
     return _Failure(one.number, with_survivors(table), shows(table)[0], real)
 
 
-def _shrunk_for_real(search: Search, number: int, laboratory: Laboratory) -> _Failure:
+def _failures_in_replay(
+    drawn: Mapping[int, Table], replayed: Mapping[int, Result | None], laboratory: Laboratory
+) -> Iterator[_Failure]:
+    # One disagreement is enough to look into, and each takes minutes to shrink.
+    differing = (n for n, result in replayed.items() if result is not None and disagrees(result))
+    number = next(differing, None)
+    if number is None:
+        return
+
     def disagreeing(table: Table) -> Result | None:
         scenario = made(table)
         result = decided(scenario, laboratory) if scenario else None
         return result if result and disagrees(result) else None
 
-    least = shrink(search.table(number), lambda t: disagreeing(t) is not None, REAL_ATTEMPTS)
+    least = shrink(drawn[number], lambda t: disagreeing(t) is not None, REAL_ATTEMPTS)
     table = without_strays(least)
     again = disagreeing(table)
     assert again is not None, "what was shrunk still fails"
     first = next(f for f in again.followed.findings() if f.kind == "disagreement")
     real = f"The real restic decides otherwise. {told_of_cycle(table, laboratory)}"
-    return _Failure(number, with_survivors(table), first, real)
+    yield _Failure(number, with_survivors(table), first, real)
 
 
 def _failures_in_cycle(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar
 
 from verifier.cli.context import Advance
@@ -15,6 +16,7 @@ from verifier.core.finding import Finding
 from verifier.simulate.explore import Table
 from verifier.simulate.explore_cycle import DAYS_MAX, differences, for_cycle
 from verifier.simulate.scenario import expand_schedules
+from verifier.simulate.shrink import without_strays
 from verifier.simulate.simulation import Result
 
 _Answer = TypeVar("_Answer")
@@ -57,6 +59,15 @@ def replay_each(
             pool.shutdown(wait=False, cancel_futures=True)
             laboratory.host.end_all()
             raise
+
+
+def before(table: Table, today: date) -> Table:
+    """Return a timeline cut to its days before today: real restic's clock says no other day."""
+    simulate = table["simulate"]
+    days = min(simulate["days"], max(1, (today - simulate["start"]).days))
+    if days == simulate["days"]:
+        return table
+    return without_strays({**table, "simulate": {**simulate, "days": days}})
 
 
 def decided(scenario: Scenario, laboratory: Laboratory, segments: int = 1) -> Result | None:
