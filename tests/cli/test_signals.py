@@ -45,6 +45,20 @@ def test_interrupted_decisions_end_clean(number: int, code: int, tmp_path: Path)
     _assert_gone(tmp_path)
 
 
+def test_search_that_is_interrupted_while_its_processes_start_ends_clean(tmp_path: Path) -> None:
+    """They found their parent gone, and said so in a traceback of their own."""
+    process = _start(tmp_path, "--explore", "400", "--json")
+    # The server that forks them has a place where it listens.
+    wait_for(lambda: any(tmp_path.glob("pymp-*")), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT_S)
+
+    assert 130 == process.returncode
+    assert ["interrupted"] == [finding["kind"] for finding in report(out)["findings"]]
+    assert 2 == len(err.splitlines())
+    _assert_gone(tmp_path)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(("number", "code"), STOPS)
 def test_interrupted_cycles_end_clean(number: int, code: int, tmp_path: Path) -> None:

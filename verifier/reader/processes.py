@@ -13,7 +13,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import get_temp_dir
 from typing import ParamSpec, TypeVar
@@ -38,6 +38,7 @@ class Processes(Executor):
         self._breaks = 0
         self._closed = False
         self._pool = _make(workers, self._environ)
+        self._starter = ThreadPoolExecutor(max_workers=1)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand in one call; it is made again when its process was killed."""
@@ -51,10 +52,21 @@ class Processes(Executor):
             self._closed = True
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
+    def settle(self) -> None:
+        """Wait until every process that is being started can be ended."""
+        self._starter.shutdown()
+
+    def _submit(self, pool: ProcessPoolExecutor, work: Callable[[], T]) -> Future[T]:
+        # Handing in starts a process where one is wanted. A signal handler raises in the main
+        # thread: a process that is half started then would find its parent gone, and complain.
+        if threading.current_thread() is threading.main_thread():
+            return self._starter.submit(pool.submit, work).result()
+        return pool.submit(work)
+
     def _hand_in(self, due: Due[T], work: Callable[[], T]) -> None:
         pool = self._pool
         try:
-            running = pool.submit(work)
+            running = self._submit(pool, work)
         except BrokenProcessPool as error:
             self._retry(due, work, pool, error)
         else:
@@ -105,11 +117,13 @@ def open_processes(workers: int, environ: Mapping[str, str]) -> Iterator[Process
         yield pool
     except BaseException:
         # Ctrl-C among others: nobody wants the results any more.
+        pool.settle()
         pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
             process.terminate()
         raise
     finally:
+        pool.settle()
         pool.shutdown(cancel_futures=True)
 
 
