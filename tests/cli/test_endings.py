@@ -105,6 +105,13 @@ def test_a_line_without_a_command_is_answered_once(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("restic-verify: no command was given\n")
 
 
+def test_the_program_is_named_once_in_what_is_said_of_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert 64 == main(["plan", "--no-such-option"])
+    assert capsys.readouterr().err.startswith("restic-verify plan: unrecognized arguments")
+
+
 def test_a_report_folder_holds_page_journal_and_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def test_the_page_of_a_killed_run_is_swept_by_the_next_and_that_of_a_running_one
     [
         (("run", "--", "date"), "--at: is missing"),
         (("run", "--at", AT_TEXT), "nothing is to be run"),
+        (("run", "--at", AT_TEXT, "--", ""), "nothing is to be run"),
         (("run", "--at", "noon", "--", "date"), "'noon' is no time"),
         (("run", "--at", "1900-01-01T00:00:00Z", "--", "date"), "cannot be shown"),
         (("--json", "run", "--at", AT_TEXT, "--", "date"), "has no report"),
@@ -128,6 +129,19 @@ def test_wrong_usage_runs_nothing_and_says_what_to_do(
     err = capsys.readouterr().err
     assert said in err
     assert 2 == len(err.splitlines())
+
+
+@pytest.mark.parametrize("step", ["999999d", "-999999d"])
+def test_step_beyond_what_a_clock_shows_is_refused(
+    step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ("clock", "set", "--page", str(tmp_path / "page"))
+    assert 0 == main([*page, "--at", AT_TEXT])
+    shown = (tmp_path / "page").read_bytes()
+
+    assert 64 == main([*page, f"--advance={step}"])
+    assert "cannot be shown by a controlled clock" in capsys.readouterr().err
+    assert shown == (tmp_path / "page").read_bytes()
 
 
 def test_a_missing_program_could_not_be_looked_at() -> None:

@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, context: Context) -> None:
     from verifier.clock.control import end_as, environment, run_under, temporary_page
 
     argv = options.command[1:] if options.command[:1] == ["--"] else options.command
-    if not argv:
+    if not argv or not argv[0]:
         raise UsageError("COMMAND", "nothing is to be run", "name it behind `--`")
     # Without a `--` in front, the command's own words look like ours until they are parsed.
     options.json = options.json and "--json" not in argv

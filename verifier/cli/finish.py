@@ -176,8 +176,9 @@ def finish_error(
     if options.json:
         with suppress(CannotVerify):
             _print(envelope, environ, as_json=True)
-    # What is said of this program itself has its name as its subject.
-    put(sys.stderr, f"restic-verify: {message.removeprefix('restic-verify: ')}\n  {remedy}\n")
+    # What is said of this program itself, or of one of its commands, has that name as its subject.
+    ours = finding.subject.partition(" ")[0] == "restic-verify"
+    put(sys.stderr, f"{message if ours else f'restic-verify: {message}'}\n  {remedy}\n")
     return exit_code
 
 

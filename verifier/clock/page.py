@@ -124,7 +124,7 @@ class ClockPage:
         Raises:
             ClockNotControlled, UsageError: as for `set`.
         """
-        with self._changing(_checked(SystemClock().now() + by)):
+        with self._changing(_moved(SystemClock().now(), by)):
             self._write(_NO_FLOOR, by // timedelta(microseconds=1) * 1_000)
 
     def advance(self, by: timedelta) -> None:
@@ -133,7 +133,7 @@ class ClockPage:
         Raises:
             ClockNotControlled, UsageError: as for `set`.
         """
-        with self._changing(_checked(self.now() + by)):
+        with self._changing(_moved(self.now(), by)):
             floor_ns, offset_ns, _ = _WORDS.unpack(self.words())
             step_ns = by // timedelta(microseconds=1) * 1_000
             floor_ns = floor_ns if floor_ns == _NO_FLOOR else floor_ns + step_ns
@@ -192,9 +192,20 @@ def turn(at: datetime) -> str:
 
 def _checked(at: datetime) -> datetime:
     if not FIRST <= at <= LAST:
-        message = "cannot be shown by a controlled clock"
-        raise UsageError(at.isoformat(), message, f"write a time from {FIRST} to {LAST}")
+        raise _beyond(at.isoformat())
     return at
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    try:
+        return _checked(at + by)
+    except OverflowError as error:
+        raise _beyond(f"{at.isoformat()} and {by.days} days") from error
+
+
+def _beyond(time: str) -> UsageError:
+    message = "cannot be shown by a controlled clock"
+    return UsageError(time, message, f"write a time from {FIRST} to {LAST}")
 
 
 def _ns(at: datetime) -> int:
