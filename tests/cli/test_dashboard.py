@@ -30,7 +30,8 @@ EXAMPLE = Path(__file__).parents[2] / "fixtures" / "example" / "verify.toml"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a configuration and a history."""
     made = tmp_path_factory.mktemp("served")
-    (made / "verify.toml").write_text(EXAMPLE.read_text())
+    named = '\n[dashboard]\nhost-names = ["pages.example"]\n'
+    (made / "verify.toml").write_text(EXAMPLE.read_text() + named)
     (made / "token").write_text(f"{TOKEN}\nanother line\n")
     with open_history(made / "h.sqlite") as history:
         fill(history, days=3)
@@ -83,6 +84,8 @@ def test_signal_ends_it_well_in_one_report(folder: Path, number: signal.Signals)
         assert "web1" in httpx.get(f"http://127.0.0.1:{port}/").text
         evil = {"Host": "evil.example"}
         assert 421 == httpx.get(f"http://127.0.0.1:{port}/", headers=evil).status_code
+        ours = {"Host": f"pages.example:{port}"}
+        assert 200 == httpx.get(f"http://127.0.0.1:{port}/", headers=ours).status_code
         process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT_S)
 
