@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,15 @@ def test_what_is_no_ledger_is_not_read(path: Path, content: bytes) -> None:
     with pytest.raises(CannotVerify, match="no ledger"):
         read_ledger(path)
     assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_ledger(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    with pytest.raises(CannotVerify, match="is no file, so it is no ledger"):
+        read_ledger(path)
+    with pytest.raises(CannotVerify, match="is no file, so it is no ledger"), open_ledger(path):
+        pass
 
 
 def test_unfinished_log_is_read_too(path: Path, tmp_path: Path) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.engine import engine
 from verifier.cli.compose_fleet import provide_image
 from verifier.cli.programs import local_host
-from verifier.core.errors import CannotVerify, ToolMissing
-from verifier.fleet.container_engine import open_engine
+from verifier.core.errors import ToolMissing
 from verifier.fleet.containers import Fleet, Ground, open_fleet
 from verifier.fleet.description import Machine
 from verifier.fleet.sweep import open_run
@@ -21,18 +20,9 @@ from verifier.fleet.sweep import open_run
 if TYPE_CHECKING:
     from docker import DockerClient
 
+__all__ = ["engine"]
+
 IDLE = ("/bin/bash", "-c", "echo ready; exec sleep infinity")
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[DockerClient]:
-    """The engine; where there is none, every test that needs it is skipped and says so."""
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(open_engine(os.environ))
-        except CannotVerify as error:
-            pytest.skip(f"{error}; {error.remedy}")
-        yield opened
 
 
 @pytest.fixture(scope="session")

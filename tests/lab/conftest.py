@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.engine import engine
 from tests.servers.machines import PROJECT, ROOT, Bare, bare_machines, systemd_image
 from verifier.cli.programs import local_host
-from verifier.core.errors import CannotVerify, ToolMissing
-from verifier.fleet.container_engine import open_engine
+from verifier.core.errors import ToolMissing
 from verifier.fleet.sweep import open_run
 from verifier.simulate.forge import make_repository
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+__all__ = ["engine"]
 
 STEPS = ROOT / "fixtures" / "vagrant"
 HOSTS = ("web1", "db1")
@@ -58,17 +60,6 @@ def packages() -> set[str]:
             [STEPS / "packages.sh", role, "--list"], check=True, capture_output=True, text=True
         ).stdout.split()
     }
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[DockerClient]:
-    """The engine; where there is none, every test that needs it is skipped and says so."""
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(open_engine(os.environ))
-        except CannotVerify as error:
-            pytest.skip(f"{error}; {error.remedy}")
-        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import astuple, replace
@@ -341,8 +342,14 @@ def test_a_text_file_is_no_history(tmp_path: Path, read_only: bool) -> None:
         pass
 
 
-def test_a_folder_is_no_history(tmp_path: Path) -> None:
-    with pytest.raises(CannotVerify, match="no file"), open_history(tmp_path):
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_is_no_file_is_no_history(
+    tmp_path: Path, make: Callable[[Path], None], read_only: bool
+) -> None:
+    path = tmp_path / "history.sqlite"
+    make(path)
+    with pytest.raises(CannotVerify, match="no file"), open_history(path, read_only=read_only):
         pass
 
 

@@ -94,6 +94,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_file(path)
         path.touch(mode=0o600)
         connection = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -118,6 +119,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         CannotVerify: there is none, it is no ledger, of another release, or broken.
     """
     with translated(path):
+        _require_file(path)
         if not path.exists():
             message = "there is no ledger, so nothing is known to be verified"
             raise CannotVerify(str(path), message, "name it with --ledger, or run a drill first")
@@ -136,6 +138,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _require_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        # SQLite would wait for a fifo without end, and blame the disk for a folder.
+        raise CannotVerify(str(path), "is no file, so it is no ledger", _ANOTHER)
+
+
 def _address(path: Path) -> str:
     # SQLite wants to write a little beside what it reads. Where it may not, and no log waits to be
     # read, nobody of this user writes to it either, and the file alone is all there is.
@@ -151,7 +159,7 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> int:
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application != APPLICATION and (application or version or tables):
         message = "is a database, but no ledger of restic-verify"
-        raise CannotVerify(str(path), message, "name another file with --ledger")
+        raise CannotVerify(str(path), message, _ANOTHER)
     if version > SCHEMA:
         message = f"is of a newer release: its tables are of version {version}, ours of {SCHEMA}"
         raise CannotVerify(str(path), message, "use that release, or another ledger")
@@ -195,10 +203,11 @@ def require_sound(path: Path, connection: sqlite3.Connection) -> None:
         raise CannotVerify(str(path), f"is broken: {first}", _BROKEN)
 
 
+_ANOTHER = "name another file with --ledger"
 _BROKEN = "move it away and begin a new one, or take it from a backup of this machine"
 _WRITABLE = "let this user write to it and its folder, or name another with --ledger"
 _COMPLAINTS: dict[int, tuple[type[CannotVerify], str, str]] = {
-    sqlite3.SQLITE_NOTADB: (CannotVerify, "is no ledger", "name another file with --ledger"),
+    sqlite3.SQLITE_NOTADB: (CannotVerify, "is no ledger", _ANOTHER),
     sqlite3.SQLITE_CORRUPT: (CannotVerify, "is broken", _BROKEN),
     sqlite3.SQLITE_READONLY: (CannotVerify, "cannot be written", _WRITABLE),
     sqlite3.SQLITE_CANTOPEN: (CannotVerify, "cannot be opened", _WRITABLE),
