@@ -198,10 +198,10 @@ def _since(line: bytes) -> bytes:
 
 
 def machine(tmp_path: Path, status: int = 0, **host: Any) -> subprocess.CompletedProcess[bytes]:
-    """Install what a host gets, with a restic that only writes down its arguments, and back up."""
+    """Install what a host gets, with a restic that writes down what it backs up, and back up."""
     config = changed(hosts=one_host(**host))
     install(render(config), tmp_path)
-    shim(tmp_path / "bin", "restic", 'printf "%s\\n" "$@" >"$LOG"')
+    shim(tmp_path / "bin", "restic", '[ "$1" != backup ] || printf "%s\\n" "$@" >"$LOG"')
     for path, file in manifest.programs(config).items():
         (tmp_path / "bin" / Path(path).name).write_text(file.text)
         (tmp_path / "bin" / Path(path).name).chmod(file.mode)
