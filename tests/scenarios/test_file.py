@@ -93,6 +93,47 @@ def test_fault_of_a_file_is_placed(old: str, new: str, line: int, key: str, reme
     assert remedy in error.remedy
 
 
+ATTACKED = """\
+[[faults.snapshots-added]]
+host = "web1"
+on = 2024-01-02
+first = {}
+count = 1_000
+every = "31d"
+
+"""
+
+
+@pytest.mark.parametrize("first", ["2990-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_snapshots_that_no_calendar_reckons_with_are_refused(first: str) -> None:
+    """They were an overflow in the midst of the run. Both ways: this side of them all is taken."""
+    error = refused("[expect]\n", f"{ATTACKED.format(first)}[expect]\n")
+    taken = ATTACKED.format("1900-01-01T00:00:00Z")
+
+    assert "faults.snapshots-added[0]" == error.key
+    assert "the years 1900 to 2999" in str(error)
+    assert parse_scenario(GOOD.replace("[expect]\n", f"{taken}[expect]\n"), "x")
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "1969-12-31", "3000-01-01", "9999-12-30"])
+def test_timeline_that_no_calendar_reckons_with_is_refused(start: str) -> None:
+    error = refused("[expect]\n", f"[simulate]\nstart = {start}\n[expect]\n")
+
+    assert "simulate.start" == error.key
+    assert "the years 1970 to 2999" in str(error)
+
+
+def test_host_may_be_down_for_ever() -> None:
+    down = "[[simulate.down]]\nhost = 'db1'\nfrom = 2024-01-02\nto = 9999-12-31\n[expect]\n"
+
+    assert parse_scenario(GOOD.replace("[expect]\n", down), "x").config.simulate.down
+
+
+def test_file_without_an_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 16 MiB"):
+        load_scenario(Path("/dev/zero"))
+
+
 def test_unknown_kind_of_finding_is_refused() -> None:
     error = refused(
         '[[expect.survivors]]\nhost = "web1"\ncount = 3', '[[expect.findings]]\nkind = "gab"'

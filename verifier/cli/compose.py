@@ -195,7 +195,7 @@ def compose_simulation(options: argparse.Namespace, context: Context) -> Composi
     host = local_host(context.environ, inherit=False)
     restic, release = _restic(options, context, host)
     simulate = config.simulate
-    check_year("--start" if options.start else "simulate.start", simulate.start)
+    check_year("--start", simulate.start)
     deviating = deviations(options, simulate, {table.name for table in config.hosts})
     fired = fire_times(config.times, config.zone, simulate.start, simulate.days)
     steps = plan_steps(

@@ -29,6 +29,7 @@ from verifier.config.values import (
     DayRanges,
     Name,
     Paths,
+    ReckonedDay,
     Span,
     Text,
     Words,
@@ -254,7 +255,7 @@ class PathsChange(Table):
 class Simulate(Table):
     """A timeline, and what does not go as scheduled in it."""
 
-    start: Day = date(2024, 1, 1)
+    start: ReckonedDay = date(2024, 1, 1)
     days: Annotated[int, Field(ge=1, le=DAYS_MAX)] = 400
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 1
     missed: DayRanges = ()

@@ -16,6 +16,9 @@ from verifier.core.errors import ConfigError
 
 _SHOWN_MAX = 60
 
+SIZE_MAX_BYTES = 16 << 20
+"""What is longer is no configuration, and `/dev/zero` has no end."""
+
 FROM_ENVIRONMENT = {
     "location": "RESTIC_REPOSITORY",
     "password-file": "RESTIC_PASSWORD_FILE",
@@ -56,7 +59,11 @@ def read_text(path: Path) -> str:
     """
     about, remedy = "a readable TOML file", "see that the path is right and that you may read it"
     try:
-        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        with path.open("rb") as file:
+            written = file.read(SIZE_MAX_BYTES + 1)
+        if len(written) > SIZE_MAX_BYTES:
+            raise ValueError(f"more than {SIZE_MAX_BYTES >> 20} MiB")
+        return written.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         found = f"the byte 0x{error.object[error.start]:02x}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,7 @@ def _idle(
         found = f"{day}, on which the clocks skip the hour of the cycle"
         remedy = "take another day, or change schedule.times"
         yield Problem((*where, key), found, "a day with a cycle", remedy)
-    elif kind != "snapshots-added" and day in _down(host, config):
+    elif kind != "snapshots-added" and _is_down(day, host, config):
         found = f"{day}, on which {host} is down"
         remedy = "take another day, or change simulate.down"
         yield Problem((*where, key), found, "a day with a backup", remedy)
@@ -83,15 +83,18 @@ def _idle_spell(fault: Mapping[str, Any], config: Config, where: Location) -> It
     start, host = config.simulate.start, fault.get("host")
     days = (start + timedelta(days=day) for day in range(config.simulate.days))
     within = [day for day in days if fault["from"] <= day <= fault.get("to", date.max)]
-    down = _down(host, config)
-    if all(_is_missed(day, config) or _is_skipped(day, config) for day in within):
+    if not any(_has_cycle(day, config) for day in within):
         remedy = "take other days, or change simulate.missed"
         found = "days on all of which the coordinator does not run"
         yield Problem((*where, "from"), found, "a day with a cycle", remedy)
-    elif all(day in down or _is_missed(day, config) or _is_skipped(day, config) for day in within):
+    elif not any(_has_cycle(day, config) and not _is_down(day, host, config) for day in within):
         remedy = "take other days, or change simulate.down"
         found = f"days on all of which {host} is down"
         yield Problem((*where, "from"), found, "a day with a backup", remedy)
+
+
+def _has_cycle(day: date, config: Config) -> bool:
+    return not (_is_missed(day, config) or _is_skipped(day, config))
 
 
 def _is_missed(day: date, config: Config) -> bool:
@@ -104,10 +107,6 @@ def _is_skipped(day: date, config: Config) -> bool:
     return all(instant_of(at, config.zone) is None for at in times)
 
 
-def _down(host: str | None, config: Config) -> Collection[date]:
-    spells = [down for down in config.simulate.down if down.host == host]
-    return {
-        spell.from_ + timedelta(days=day)
-        for spell in spells
-        for day in range((spell.to - spell.from_).days + 1)
-    }
+def _is_down(day: date, host: str | None, config: Config) -> bool:
+    spells = (down for down in config.simulate.down if down.host == host)
+    return any(down.from_ <= day <= down.to for down in spells)

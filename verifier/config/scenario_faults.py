@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -100,6 +100,15 @@ class SnapshotsAdded(Table):
     first: Instant
     count: Annotated[int, Field(ge=1, le=ADDED_MAX)] = 1
     every: Span = timedelta(days=1)
+
+    @model_validator(mode="after")
+    def _reckoned(self) -> SnapshotsAdded:
+        # Civil days of it are reckoned in zones on both sides of Greenwich.
+        room = datetime(3000, 1, 1, tzinfo=UTC) - self.first
+        if self.first.year < 1900 or (self.count - 1) * self.every >= room:
+            remedy = "write other dates, or fewer snapshots"
+            raise unfit("snapshots dated in the years 1900 to 2999", remedy)
+        return self
 
 
 class PackDamaged(Table):

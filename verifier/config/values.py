@@ -201,6 +201,12 @@ def _day(value: Any) -> date:
     raise unfit("a date", "write it without quotes and without a time, as 2024-03-01")
 
 
+def _reckoned(day: date) -> date:
+    if not 1970 <= day.year < 3000:
+        raise unfit("a day of the years 1970 to 2999", "write one that every calendar can reckon")
+    return day
+
+
 def _date_range(value: Any) -> DateRange:
     if isinstance(value, date) and not isinstance(value, datetime):
         return DateRange(value, value)
@@ -250,6 +256,7 @@ Listen = Annotated[str, AfterValidator(_listen)]
 SecretSource = Annotated[Secret, BeforeValidator(_secret)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Day = Annotated[date, BeforeValidator(_day)]
+ReckonedDay = Annotated[Day, AfterValidator(_reckoned)]
 DayRange = Annotated[DateRange, BeforeValidator(_date_range)]
 Texts = Annotated[
     tuple[Text, ...], Strict(), BeforeValidator(_tuple), AfterValidator(_distinct("pattern"))
