@@ -36,6 +36,7 @@ from verifier.simulate.explore import (
     Table,
     digest_of,
     drawn_for_replay,
+    look,
     look_at_all,
     suspicious,
     with_survivors,
@@ -81,7 +82,7 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
     search = _search(options)
     workers = os.cpu_count() or 1
     with (
-        open_executor("local", workers, context.environ) as executor,
+        open_executor("local", workers, context.environ, look.__module__) as executor,
         context.progress(search.count, "timelines", "explore model") as advance,
     ):
         looked = look_at_all(search, executor, advance)

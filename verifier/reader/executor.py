@@ -12,11 +12,14 @@ from concurrent.futures import Executor
 
 from verifier.core.errors import UsageError
 
+CONTENTS = "verifier.reader.contents"
 _CLUSTER = "dask://"
 
 
 @contextlib.contextmanager
-def open_executor(spec: str, workers: int, environ: Mapping[str, str]) -> Iterator[Executor]:
+def open_executor(
+    spec: str, workers: int, environ: Mapping[str, str], preload: str = CONTENTS
+) -> Iterator[Executor]:
     """Provide an executor, and end what it started. What is handed in must change nothing.
 
     Args:
@@ -24,6 +27,7 @@ def open_executor(spec: str, workers: int, environ: Mapping[str, str]) -> Iterat
             workers are told the repository's keys: it must be a cluster that may know them.
         workers: processes on this machine, at least one; a cluster has its own.
         environ: of the processes on this machine: PATH leads to ssh, and S3 has its own.
+        preload: the module of what is handed in: the processes of this machine are forked with it.
 
     Raises:
         UsageError: there is no such executor.
@@ -33,7 +37,7 @@ def open_executor(spec: str, workers: int, environ: Mapping[str, str]) -> Iterat
     if spec == "local":
         from verifier.reader.processes import open_processes
 
-        with open_processes(workers, environ) as processes:
+        with open_processes(workers, environ, preload) as processes:
             yield processes
     elif spec.startswith(_CLUSTER) and spec != _CLUSTER:
         from verifier.reader.cluster import open_cluster

@@ -31,13 +31,14 @@ T = TypeVar("T")
 class Processes(Executor):
     """A pool of processes, made anew when one of them was killed. Made by `open_processes`."""
 
-    def __init__(self, workers: int, environ: Mapping[str, str]) -> None:
+    def __init__(self, workers: int, environ: Mapping[str, str], preload: str) -> None:
         self._workers = workers
+        self._preload = preload
         self._environ = dict(environ)
         self._lock = threading.Lock()
         self._breaks = 0
         self._closed = False
-        self._pool = _make(workers, self._environ)
+        self._pool = _make(workers, self._environ, preload)
         self._starter = ThreadPoolExecutor(max_workers=1)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -94,7 +95,7 @@ class Processes(Executor):
             closed = self._closed or due.done()
             if not closed and self._pool is broken and self._breaks < MAX_BREAKS:
                 self._breaks += 1
-                self._pool = _make(self._workers, self._environ)
+                self._pool = _make(self._workers, self._environ, self._preload)
             replaced = self._pool is not broken
         if closed:
             due.cancel()
@@ -105,14 +106,15 @@ class Processes(Executor):
 
 
 @contextlib.contextmanager
-def open_processes(workers: int, environ: Mapping[str, str]) -> Iterator[Processes]:
+def open_processes(workers: int, environ: Mapping[str, str], preload: str) -> Iterator[Processes]:
     """Provide processes of this machine, and end them: at once when the work is broken off.
 
     Args:
         environ: of the processes.
+        preload: a module that they have imported when they begin.
     """
     before = set(multiprocessing.active_children())
-    pool = Processes(max(1, workers), environ)
+    pool = Processes(max(1, workers), environ, preload)
     try:
         yield pool
     except BaseException:
@@ -127,10 +129,10 @@ def open_processes(workers: int, environ: Mapping[str, str]) -> Iterator[Process
         pool.shutdown(cancel_futures=True)
 
 
-def _make(workers: int, environ: dict[str, str]) -> ProcessPoolExecutor:
-    # A server that has imported the reader forks them: quick, and no thread is forked with it.
+def _make(workers: int, environ: dict[str, str], preload: str) -> ProcessPoolExecutor:
+    # A server that has imported it forks them: quick, and no thread is forked with it.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["verifier.reader.contents"])
+    context.set_forkserver_preload([preload])
     return ProcessPoolExecutor(workers, context, _begin, (get_temp_dir(), environ))
 
 
