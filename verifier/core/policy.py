@@ -29,11 +29,11 @@ class Duration:
 _UNITS = {"y": "years", "m": "months", "d": "days", "h": "hours"}
 
 
-def parse_duration(text: str, *, unknown_units: bool = False) -> Duration:
+def parse_duration(text: str) -> Duration:
     """Parse `1y5m7d2h`: any order, a repeated unit overwrites, zero is no duration.
 
-    Args:
-        unknown_units: pass over units that do not exist, as restic did before 0.14 (#3861).
+    A unit that does not exist is refused for every release: before 0.14 restic passed over it, and
+    kept nothing by that rule (#3861).
 
     Raises:
         ValueError: with a sentence for the user.
@@ -49,7 +49,7 @@ def parse_duration(text: str, *, unknown_units: bool = False) -> Duration:
         unit = text[number.end()]
         if unit in _UNITS:
             parts[_UNITS[unit]] = int(number.group())
-        elif not unknown_units:
+        else:
             raise ValueError(
                 f"invalid unit {unit!r} found after number {number.group()}: "
                 "units are y, m (months), d and h; write two weeks as 14d"

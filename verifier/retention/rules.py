@@ -23,7 +23,6 @@ class Rules:
             after now (until 0.12.0).
         within_buckets: `--keep-within-hourly` and its kin exist (0.12.1, #3414).
         empty_tag_is_untagged: `--keep-tag ''` matches untagged snapshots (0.12.1, #3456).
-        unknown_units_ignored: `2w` is no error but an empty span (until 0.13, #3861).
         oldest_kept: every rule with counts left keeps the oldest snapshot (0.16, #3624).
         knows_unlimited: `unlimited` is a count; before, a negative one kept nothing (0.16, #2565).
         refuses_empty_group: forget stops before it empties a group (0.17, #4568).
@@ -35,7 +34,6 @@ class Rules:
     anchor_may_be_future: bool = True
     within_buckets: bool = False
     empty_tag_is_untagged: bool = False
-    unknown_units_ignored: bool = True
     oldest_kept: bool = False
     knows_unlimited: bool = False
     refuses_empty_group: bool = False
@@ -71,7 +69,6 @@ _CHANGES: tuple[tuple[Release, dict[str, Any]], ...] = (
         (0, 12, 1),
         {"anchor_may_be_future": False, "within_buckets": True, "empty_tag_is_untagged": True},
     ),
-    ((0, 14, 0), {"unknown_units_ignored": False}),
     ((0, 16, 0), {"oldest_kept": True, "knows_unlimited": True}),
     ((0, 17, 0), {"refuses_empty_group": True, "refuses_empty_policy": True}),
     ((0, 18, 0), {"oldest_named": True}),
