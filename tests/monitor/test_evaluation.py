@@ -104,6 +104,19 @@ def test_silent_coordinator_has_not_failed(history: History) -> None:
     assert "2024-03-05T04:00:00-08:00" == web1["due_at"]
 
 
+def test_last_chance_of_a_long_age_is_its_last_day(history: History) -> None:
+    """A failure of the third day is no answer for the tenth, which has an hour to be heard of."""
+    config = configured('[alerts.backup]\nwarn-age = "10d"\nalarm-age = "12d"\n')
+    record(history, good_lines(MONDAY))
+    looked(history, MONDAY + HOUR, config=config)
+    record(history, locked_lines(MONDAY + 3 * DAY))
+    found = looked(history, MONDAY + 10 * DAY + HOUR, config=config)
+
+    opened = ("opened", "backup web1", "warning", MONDAY + 10 * DAY + HOUR)
+    # The clocks change on the tenth of March: the last run is due an hour before the limit.
+    assert [opened] == [one for one in told(found) if one[1] == "backup web1"]
+
+
 def test_restics_own_words_are_why_a_backup_failed(history: History) -> None:
     history.record_cycle(cycle(MONDAY, backup("web1", MONDAY), backup("db1", MONDAY)))
     looked(history, MONDAY + HOUR)
