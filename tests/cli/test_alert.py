@@ -475,3 +475,32 @@ def test_look_that_is_killed_loses_no_message_and_doubles_none(
     with open_history(place.history) as history:
         assert () == history.owed()
         assert 1 == len(history.incidents())
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (("--list",), 3, "there is no history yet"),
+        (("--end", "1"), 64, "there is no silence 1"),
+        (("nobody", "--for", "1h", "--reason", "x"), 64, "covers nothing that is watched"),
+        (("verifier", "--for", "1x", "--reason", "x"), 64, "no span of time"),
+    ],
+)
+def test_a_silence_that_is_refused_makes_no_history(
+    place: Place, capsys: pytest.CaptureFixture[str], line: Sequence[str], code: int, said: str
+) -> None:
+    ended, report = place.look(MONDAY, capsys, "silence", *line)
+
+    assert code == ended
+    assert said in report["error"]["message"]
+    assert not place.history.exists()
+
+
+def test_a_silence_is_remembered_where_nothing_was_before(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, _ = place.look(MONDAY, capsys, "silence", "verifier", "--for", "1h", "--reason", "x")
+    listed, report = place.look(MONDAY, capsys, "silence", "--list")
+
+    assert (0, 0) == (made, listed)
+    assert ["verifier"] == [one["subject"] for one in report["alert"]["silences"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,22 @@ def test_a_journal_that_is_not_there_is_no_silence(tmp_path: Path) -> None:
 
     assert 3 == ended.returncode
     assert b"holds no journal" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("No journal files were found.", 3), ("-- No entries --", 0)]
+)
+def test_a_machine_without_a_journal_is_no_silence(tmp_path: Path, said: str, code: int) -> None:
+    # As journalctl does: asked for a unit, it does not say that there is nothing to look through.
+    program = tmp_path / "bin" / "journalctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncase "$*" in *--unit*) ;; *) echo "{said}" >&2 ;; esac\n')
+    program.chmod(0o755)
+    env = {**console.environment(), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    ended = console.run("collect", "--config", str(write_config(tmp_path)), env=env)
+
+    assert code == ended.returncode
+    assert (code == 3) == (b"keeps no journal" in ended.stderr)
 
 
 def test_a_cursor_of_no_journal_is_said(tmp_path: Path) -> None:

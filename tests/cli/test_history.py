@@ -169,3 +169,14 @@ def test_a_good_report_fails_no_case(path: Path, tmp_path: Path) -> None:
     suite = _suite(junit)
 
     assert (0, "0", "0") == (good.returncode, suite.get("failures"), suite.get("errors"))
+
+
+@pytest.mark.parametrize("action", ["list", "tidy", "export"])
+def test_what_is_only_looked_at_is_not_made(tmp_path: Path, action: str) -> None:
+    path = tmp_path / "typo" / "history.sqlite"
+    more = ["--to", str(tmp_path / "out")] if action == "export" else []
+    ended = console.run("history", action, *more, "--history", str(path))
+
+    assert 3 == ended.returncode
+    assert b"there is no history yet" in ended.stderr
+    assert [] == list(tmp_path.iterdir())

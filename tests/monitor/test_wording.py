@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verifier.monitor.render.envelope import GuessRecord
+from verifier.monitor.render.guesses import guesses_headline
 from verifier.monitor.render.wording import (
     count,
     group_name,
@@ -94,3 +96,16 @@ def test_escape_says_which_byte_it_was() -> None:
 def test_printable_text_is_printable(text: str) -> None:
     assert printable(text).isprintable()
     assert printable(text) == text or not text.isprintable()
+
+
+def test_two_nouns_have_two_plurals() -> None:
+    words = [count(n, "channel or sink") for n in (0, 1)]
+
+    assert ["0 channels or sinks", "1 channel or sink"] == words
+
+
+@pytest.mark.parametrize(("sure", "verb"), [(0, "are"), (1, "is"), (2, "are")])
+def test_the_guesses_of_init_agree_with_their_verb(sure: int, verb: str) -> None:
+    guesses = [GuessRecord(about="x", value="y", sure=n < sure, why="z") for n in range(3)]
+
+    assert guesses_headline(guesses).endswith(f"{sure} of its 3 guesses {verb} sure")

@@ -103,6 +103,21 @@ def test_the_exit_status_alone_names_the_error(status: int, error: type[CannotVe
     assert "nothing on its standard error" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        (b"Fatal: an empty password is not a password", "set RESTIC_PASSWORD_FILE"),
+        (b"Resolving password failed: exit status 1", "set RESTIC_PASSWORD_FILE"),
+        (b"Fatal: something else", "run the command by hand"),
+    ],
+)
+def test_who_gives_no_password_hears_how_to(said: bytes, remedy: str) -> None:
+    with pytest.raises(ResticFailed) as caught:
+        binary.run(Replay(1, stderr=said), Command(("restic",)))
+
+    assert remedy in caught.value.remedy
+
+
 def test_a_repository_that_may_not_be_read_is_not_called_absent() -> None:
     said = (
         b"Fatal: unable to open config file: stat /r/config: permission denied\n"

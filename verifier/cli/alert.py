@@ -21,6 +21,7 @@ from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
     from verifier.config.models import Config
+    from verifier.monitor.history.incidents import PastSilence
     from verifier.monitor.history.memory import History
 
 ACTIONS = ("look", "test", "silence")
@@ -68,10 +69,10 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     if options.action == "test":
         return _tested(config, context, inputs)
     path = Path(options.history or config.history.file)
+    inputs["history"] = str(path)
+    if options.action == "silence":
+        return _silenced(options, config, context, path, inputs)
     with open_history(path) as history:
-        inputs["history"] = str(path)
-        if options.action == "silence":
-            return _silenced(options, config, context, history, inputs)
         return _looked(config, context, history, inputs)
 
 
@@ -143,33 +144,44 @@ def _silenced(
     options: argparse.Namespace,
     config: Config,
     context: Context,
-    history: History,
+    path: Path,
     inputs: dict[str, str],
 ) -> Report:
     from verifier.cli.alert_look import silences_section
     from verifier.monitor.alerts.silence import Silence
+    from verifier.monitor.history.memory import open_history
 
     now = context.clock.now()
+    # A history is made for a silence alone, and for none that is refused.
     if options.end:
-        number = _silence_number(options.end, history, now)
-        history.end_silence(number, now)
+        number = _silence_number(options.end, path, now)
+        with open_history(path) as history:
+            history.end_silence(number, now)
     elif not options.list:
         _require_a_subject(options.subject, config)
         until = now + span_option("--for", options.span)
-        history.add_silence(Silence(options.subject, now, until), options.reason)
-    silences = silences_section(config, history, now)
+        with open_history(path) as history:
+            history.add_silence(Silence(options.subject, now, until), options.reason)
+    with open_history(path, read_only=True) as history:
+        silences = silences_section(config, history, now)
     return _concluded(
         (), Coverage("silences", 1, 1), (now, context.clock.now()), inputs, {"silences": silences}
     )
 
 
-def _silence_number(text: str, history: History, now: datetime) -> int:
+def _silence_number(text: str, path: Path, now: datetime) -> int:
     """Return the number of a silence that is not over.
 
     Raises:
         UsageError: there is none of that number.
     """
-    numbers = {past.number for past in history.silences() if past.silence.until_at > now}
+    from verifier.monitor.history.memory import open_history
+
+    silences: tuple[PastSilence, ...] = ()
+    if path.exists():
+        with open_history(path, read_only=True) as history:
+            silences = history.silences()
+    numbers = {past.number for past in silences if past.silence.until_at > now}
     if text.isascii() and text.isdigit() and int(text) in numbers:
         return int(text)
     named = ", ".join(map(str, sorted(numbers))) or "none at all"

@@ -15,7 +15,7 @@ from verifier.cli.context import Context
 from verifier.cli.programs import local_host
 from verifier.config.models import Config
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
-from verifier.core.host import Command
+from verifier.core.host import Command, Host
 from verifier.monitor.cycles import dated
 from verifier.monitor.log_lines import (
     JOURNAL_FIELDS,
@@ -95,11 +95,25 @@ def read_journal(
         # It would read as if nothing had happened.
         remedy = "let this user be in the group systemd-journal, or run as the coordinator's root"
         raise CannotVerify("journalctl", f"may not be read: {done.last_lines(1)}", remedy)
+    if not done.stdout:
+        _require_a_journal(here, argv[:3] if options.journal else argv[:1])
     entries = parse_journal(
         done.stdout.decode(errors="replace").split("\n"), config.coordinator.name
     )
     name = journal_name(options, config)
     return Read("journal", entries, name, entries.cursor or cursor)
+
+
+def _require_a_journal(here: Host, argv: tuple[str, ...]) -> None:
+    """See that journald keeps one at all: journalctl says so only where no unit is asked for.
+
+    Raises:
+        CannotVerify: it keeps none.
+    """
+    done = here.run(Command((*argv, "--no-pager", "--lines=1")), timeout_s=JOURNAL_LIMIT_S)
+    if _NO_JOURNAL in done.stderr.decode(errors="replace"):
+        remedy = "run it on the coordinator, under systemd, or name the log: --log FILE"
+        raise CannotVerify("journalctl", "this machine keeps no journal", remedy)
 
 
 def read_log(options: argparse.Namespace) -> Read:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.core.errors import UsageError
+from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     _check(options)
     started_at = context.clock.now()
     path, config = history_file(options, context)
+    if not path.exists():
+        raise CannotVerify(str(path), "there is no history yet", "run collect or alert first")
     with open_history(path, read_only=options.action != "tidy") as history:
         if options.action == "tidy":
             section, covered = _tidied(options, config, history, started_at)

@@ -58,6 +58,9 @@ _FAILURES: tuple[tuple[type[ResticFailed], int, tuple[str, ...], str], ...] = (
 _NO_SPACE = ("no space left on device", "disk quota exceeded")
 _DENIED = ("permission denied", "operation not permitted")
 
+_NO_PASSWORD = ("an empty password is not", "Resolving password failed")
+"""Without one restic asks the terminal, which here is none."""
+
 
 def run(host: Host, command: Command, *, timeout_s: float | None = None) -> Completed:
     """Run restic; any status but 0 raises.
@@ -91,9 +94,11 @@ def failure(command: Command, done: Completed) -> CannotVerify:
         spoken = any(w in everything for w in words) and not (denied and kind is NoRepository)
         if done.status == status or spoken:
             return kind(str(command), done.status, text, remedy)
-    remedy = (
-        "let this user read the repository" if denied else "run the command by hand to see more"
-    )
+    remedy = "run the command by hand to see more"
+    if denied:
+        remedy = "let this user read the repository"
+    elif any(words in everything for words in _NO_PASSWORD):
+        remedy = "set RESTIC_PASSWORD_FILE, or RESTIC_PASSWORD_COMMAND if that prints the password"
     return ResticFailed(str(command), done.status, text, remedy)
 
 

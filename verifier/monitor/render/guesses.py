@@ -14,7 +14,8 @@ WIDTH = 96
 def guesses_headline(guesses: Sequence[GuessRecord]) -> str:
     """Return how much of it is sure."""
     sure = sum(guess["sure"] for guess in guesses)
-    return f"a first configuration; {sure} of its {len(guesses)} guesses are sure"
+    verb = "is" if sure == 1 else "are"
+    return f"a first configuration; {sure} of its {len(guesses)} guesses {verb} sure"
 
 
 def guess_lines(guesses: Sequence[GuessRecord]) -> Iterator[str]:

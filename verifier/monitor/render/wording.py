@@ -8,7 +8,11 @@ from datetime import datetime
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_IRREGULAR = {"repository": "repositories", "copy": "copies"}
+_IRREGULAR = {
+    "repository": "repositories",
+    "copy": "copies",
+    "channel or sink": "channels or sinks",
+}
 
 DAY_S = 86400.0
 YEAR_DAYS = 365.2425
