@@ -141,6 +141,15 @@ def test_a_cursor_of_no_journal_is_said(tmp_path: Path) -> None:
     assert b"cursor" in ended.stderr
 
 
+def test_an_empty_log_is_no_silence(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"\n\n")
+    ended = console.run("collect", "--history", str(tmp_path / "h"), "--log", str(tmp_path / "log"))
+
+    assert 3 == ended.returncode
+    assert b"holds no line" in ended.stderr
+    assert not (tmp_path / "h").exists()
+
+
 @pytest.mark.parametrize("stdin", [True, False])
 def test_a_plain_log_says_whose_it_is_by_options(tmp_path: Path, stdin: bool) -> None:
     log = write_plain(tmp_path)

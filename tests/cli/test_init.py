@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -221,3 +221,36 @@ def test_a_real_repository_is_begun_from(tmp_path: Path, restic_program: str) ->
     )
     answer = subprocess.run(again, env=env, check=True, capture_output=True)
     assert all(not group["remove"] for group in json.loads(answer.stdout))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_full_disk_keeps_what_was_there(
+    tmp_path: Path, full_disk: Callable[[str], Path], force: bool
+) -> None:
+    (tmp_path / "snapshots.json").write_text(json.dumps(host("web1")))
+    disk = full_disk("16k")
+    output = disk / "verify.toml"
+    if force:
+        output.write_text("the old one\n")
+    (disk / "fill").write_bytes(bytes(16384 - 4096 * force))
+    options = [f"--output={output}", *(["--force"] if force else [])]
+    failed = run("init", "--snapshots", str(tmp_path / "snapshots.json"), *options)
+    left = sorted(path.name for path in disk.iterdir())
+    (disk / "fill").unlink()
+
+    assert 3 == failed.returncode
+    assert b"cannot be written: No space left" in failed.stderr
+    assert ["fill", *["verify.toml"] * force] == left
+    assert not force or output.read_text() == "the old one\n"
+    assert 0 == run("init", "--snapshots", str(tmp_path / "snapshots.json"), *options).returncode
+    assert output.read_text().startswith("# A first configuration")
+
+
+def test_a_password_file_is_found_from_where_restic_stands(tmp_path: Path) -> None:
+    (tmp_path / "snapshots.json").write_text(json.dumps(host("web1")))
+    env = environment(RESTIC_PASSWORD_FILE="pw")
+    done = run("init", "--snapshots", "snapshots.json", cwd=tmp_path, env=env)
+    config = load(tmp_path / "verify.toml", {"RESTIC_REPOSITORY": "/r"})
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert str(tmp_path / "pw") == config.repository.password_file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, NoSpace
 from verifier.cycle.file import File
 from verifier.cycle.install import compare, install
 
@@ -139,3 +139,18 @@ def test_who_is_killed_leaves_old_or_new_files_and_no_half_ones(tmp_path: Path) 
     assert ["created"] != put(tmp_path, {"etc/unit": File(texts[0], 0o644)})
     put(tmp_path, {"etc/unit": File(texts[1], 0o644)})
     assert {"etc/unit": File(texts[1], 0o644)} == there(tmp_path)
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", tmp_path], check=True)
+    try:
+        (tmp_path / "fill").write_bytes(bytes(4096))
+        with pytest.raises(NoSpace, match="No space left") as caught:
+            put(tmp_path, FILES)
+        left = there(tmp_path)
+        (tmp_path / "fill").unlink()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+    assert "make room" in caught.value.remedy
+    assert ["fill"] == list(left)

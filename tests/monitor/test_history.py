@@ -414,3 +414,15 @@ def test_no_question_walks_through_everything(history: History) -> None:
     }
     assert len(asked) > 12
     assert {} == walks
+
+
+def test_a_history_without_a_table_holds_nothing_yet(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    path.touch()
+
+    with pytest.raises(CannotVerify, match="nothing yet"), open_history(path, read_only=True):
+        pass
+    with open_history(path) as history:
+        assert () == history.hosts()
+    with open_history(path, read_only=True) as history:
+        assert () == history.hosts()

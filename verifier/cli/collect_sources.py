@@ -121,8 +121,13 @@ def read_log(options: argparse.Namespace) -> Read:
 
     Raises:
         UsageError: it cannot be read, or plain lines do not say whose and of when they are.
+        CannotVerify: it is empty.
     """
     texts = _texts(options.log)
+    if not any(texts):
+        # It would read as if nothing had happened.
+        remedy = "see that what writes it does, and name it again"
+        raise CannotVerify(options.log, "holds no line", remedy)
     shape = shape_of(texts)
     if shape == "journal":
         return Read(options.log, parse_journal(texts, options.coordinator))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import zoneinfo
 from collections.abc import Iterator, Mapping
@@ -59,13 +60,17 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     if not configured(guessed):
         message = "no host can stand in a configuration: none has a plain name and full paths"
         raise CannotVerify(seen.source, message, "see `restic snapshots` for what there is")
+    environ = dict(context.environ)
+    if environ.get("RESTIC_PASSWORD_FILE"):
+        # restic takes it from where it stands; a configuration is read from anywhere.
+        environ["RESTIC_PASSWORD_FILE"] = str(Path(environ["RESTIC_PASSWORD_FILE"]).absolute())
     machine = Machine(
         platform.node().partition(".")[0],
-        context.environ.get("RESTIC_PASSWORD_FILE", ""),
-        context.environ.get("RESTIC_PASSWORD_COMMAND", ""),
+        environ.get("RESTIC_PASSWORD_FILE", ""),
+        environ.get("RESTIC_PASSWORD_COMMAND", ""),
     )
     text = first_config(seen, guessed, machine, started_at)
-    _check(text, context.environ)
+    _check(text, environ)
     if options.output != STDOUT:
         _write(output, text, force=options.force)
     shown: dict[str, object] = {"guesses": guess_records(guessed)}
@@ -116,10 +121,31 @@ def _check(text: str, environ: Mapping[str, str]) -> None:
 
 def _write(output: Path, text: str, *, force: bool) -> None:
     try:
-        with output.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
+        if not force:
+            with output.open("x", encoding="utf-8"):
+                pass
+        elif output.exists() and not output.is_file():
+            # A device or a pipe, which nothing can take the place of.
+            output.write_text(text, encoding="utf-8")
+            return
+        _replace(output.resolve(), text, made=not force)
     except FileExistsError:
         raise UsageError(str(output), "is there already", "name another, or add --force") from None
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
         raise CannotVerify(str(output), message, "name another with --output") from error
+
+
+def _replace(output: Path, text: str, *, made: bool) -> None:
+    """Let the whole text stand there, or what stood there before: disks are full at times."""
+    beside = output.with_name(f".{output.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.chmod(output.stat().st_mode & 0o777 if output.exists() else 0o644)
+        beside.replace(output)
+    except BaseException:
+        if made:
+            output.unlink(missing_ok=True)
+        raise
+    finally:
+        beside.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ what is as it should be is not touched. A link is replaced by the file, not foll
 from __future__ import annotations
 
 import difflib
+import errno
 import glob
 import os
 import stat
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, NoSpace
 from verifier.cycle.file import File
 
 State = Literal["created", "changed", "unchanged"]
@@ -143,4 +144,6 @@ def _writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise NoSpace(str(place), message, "make room there, and run again") from error
         raise CannotVerify(str(place), message, "name a folder that may be written to") from error

@@ -230,6 +230,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         )
         try:
             version = _recognise(connection, path)
+            if version == 0:
+                # Whoever made it was stopped before its first table, by a full disk as a rule.
+                message = "holds nothing yet"
+                raise CannotVerify(str(path), message, "run collect, alert or monthly first")
             if version < SCHEMA:
                 message = f"is of an older release: its tables are of version {version}"
                 raise CannotVerify(str(path), message, "the next collect brings it up to date")
