@@ -154,6 +154,13 @@ def test_report_tells_its_verdict_and_its_worst_findings() -> None:
     assert "… and 2 findings more" in message.lines
 
 
+def test_report_whose_findings_are_all_told_has_no_more() -> None:
+    lines = report_message(drilled(corrupted=5)).lines
+
+    assert 5 == sum(line.startswith("CRITICAL corrupted: ") for line in lines)
+    assert not [line for line in lines if line.startswith("…")]
+
+
 def test_report_of_an_error_tells_it() -> None:
     assert "UNKNOWN" in report_message(failed()).title
 
