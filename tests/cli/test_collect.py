@@ -14,10 +14,11 @@ from tests.cli import console
 from tests.house.tree import ROOT
 from tests.servers.clickhouse import ClickHouseServer, clickhouse, clickhouse_server
 from tests.servers.journals import entry, said_of, write_journal
+from tests.servers.receiver import Receiver, receiver
 from verifier.clock.system import SystemClock
 from verifier.monitor.history.memory import open_history
 
-__all__ = ["clickhouse", "clickhouse_server"]
+__all__ = ["clickhouse", "clickhouse_server", "receiver"]
 
 EXAMPLE = (ROOT / "fixtures" / "example" / "verify.toml").read_text(encoding="utf-8")
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -225,6 +226,25 @@ def test_no_server_is_configured(tmp_path: Path) -> None:
 
     assert 64 == ended.returncode
     assert b"no ClickHouse is configured" in ended.stderr
+
+
+def test_who_waits_for_the_runs_hears_of_their_begin_and_end(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Red where `[[sinks.pings]]` of `backups` is for the daemon alone."""
+    pings = f'\n[[sinks.pings]]\njob = "backups"\nurl = "{receiver.url}/uuid"\n'
+    config = write_config(tmp_path, pings)
+    began = SystemClock().now() - timedelta(minutes=10)
+    options = ("--config", config, "--coordinator", "jak", "--began", began.isoformat())
+    collect(*options, "--log", write_plain(tmp_path, *TEXTS[:4]))
+    for _ in range(2):
+        collect(*options, "--log", write_plain(tmp_path))
+    # What ended long ago is no news.
+    old = ("--config", config, "--coordinator", "jak", "--began", AT.isoformat())
+    collect(*old, "--log", write_plain(tmp_path))
+
+    assert ["/uuid/start", "/uuid/fail"] == [got.path for got in receiver.received]
+    assert receiver.received[1].body.startswith(b"1 of 2 backups good, status 1\nbackups, ")
 
 
 @pytest.mark.heavy

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from tests.cli import console
 from tests.monitor import envelopes
+from tests.monitor.alerting import TEXT
 from tests.monitor.five_years import END, HOSTS, fill
 from verifier.monitor.history.memory import open_history
 
@@ -100,6 +101,17 @@ def test_tidying_forgets_what_is_older(tmp_path: Path) -> None:
     with open_history(path) as history:
         assert END == history.cycles()[-1].cycle.began_at
         assert history.last_good_backup(HOSTS[0]) is not None
+
+
+def test_tidying_is_told_by_who_sends_next(tmp_path: Path) -> None:
+    """Its unit reaches nobody; red where who waits for a ping of `tidy` waits in vain."""
+    config = tmp_path / "verify.toml"
+    config.write_text(f'{TEXT}[history]\nfile = "{tmp_path}/h"\n')
+    remembered("tidy", "--config", config)
+    with open_history(tmp_path / "h") as history:
+        (owed,) = history.owed()
+
+    assert ("end", "tidy", "OK") == (owed.kind, owed.body["job"], owed.body["verdict"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ A backup that failed is no finding here: who is to hear of it hears of it by the
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -76,7 +76,11 @@ def run(options: argparse.Namespace, context: Context) -> Report:
                 absorbed = _absorb(history, read)
                 section = _section(read, absorbed)
                 if config is not None:
-                    told = tuple(_deliveries(read, absorbed, started_at - TOLD))
+                    since = started_at - TOLD
+                    told = (
+                        *_deliveries(read, absorbed, since),
+                        *_pings(absorbed.cycles, config, since),
+                    )
                     summary = collected_headline(section)
                     done = end_delivery(JOB, Verdict.OK, summary, started_at)
                     history.owe((*told, done))
@@ -171,6 +175,29 @@ def _deliveries(read: Read, absorbed: Absorbed, since: datetime) -> Iterator[Del
     for backup in absorbed.backups:
         if backup.began_at >= since:
             yield backup_delivery(backup)
+
+
+def _pings(cycles: Sequence[CycleRun], config: Config, since: datetime) -> Iterator[Delivery]:
+    """Yield that the coordinator's newest run has begun, or how it ended: no timer tells that."""
+    from verifier.monitor.delivery import end_delivery, start_delivery
+    from verifier.monitor.render.wording import count
+
+    coordinator = config.coordinator
+    ours = [
+        cycle
+        for cycle in cycles
+        if (cycle.coordinator, cycle.service) == (coordinator.name, coordinator.log_service)
+    ]
+    newest = max(ours, key=lambda cycle: cycle.began_at, default=None)
+    if newest is None or newest.ended_at < since:
+        return
+    if newest.status is None:
+        yield start_delivery("backups", newest.began_at)
+        return
+    verdict = Verdict.CRITICAL if newest.status else Verdict.OK
+    good = sum(backup.succeeded for backup in newest.backups)
+    said = f"{good} of {count(len(newest.backups), 'backup')} good, status {newest.status}"
+    yield end_delivery("backups", verdict, said, newest.ended_at)
 
 
 def _section(read: Read, absorbed: Absorbed) -> Collected:
