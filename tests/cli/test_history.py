@@ -107,6 +107,8 @@ def test_tidying_is_told_by_who_sends_next(tmp_path: Path) -> None:
     """Its unit reaches nobody; red where who waits for a ping of `tidy` waits in vain."""
     config = tmp_path / "verify.toml"
     config.write_text(f'{TEXT}[history]\nfile = "{tmp_path}/h"\n')
+    with open_history(tmp_path / "h"):
+        pass
     remembered("tidy", "--config", config)
     with open_history(tmp_path / "h") as history:
         (owed,) = history.owed()
