@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -212,3 +213,49 @@ def test_hour_that_the_clocks_skip_is_no_due_of_the_month() -> None:
 )
 def test_subject_names_its_host(subject: str, host: str) -> None:
     assert host == host_of(subject)
+
+
+def test_look_of_a_clock_that_was_ahead_is_taken_back() -> None:
+    ahead = looked(begun(), [good(MONDAY)], MONDAY + 400 * DAY)
+    right = looked(dict(ahead.watches), [good(MONDAY)], MONDAY + 2 * HOUR)
+    later = looked(dict(right.watches), [good(MONDAY), good(MONDAY + DAY)], MONDAY + 30 * HOUR)
+    missed = looked(dict(right.watches), [good(MONDAY)], MONDAY + 30 * HOUR)
+
+    assert ["resolved"] == [one.transition.kind for one in right.told]
+    assert timedelta(0) == right.told[0].transition.lasted
+    assert begun()[SUBJECT] == replace(right.watches[SUBJECT], looked_at=MONDAY + HOUR)
+    assert () == later.told
+    assert ["opened", "escalated"] == [one.transition.kind for one in missed.told]
+
+
+def test_incident_that_was_open_before_a_clock_ran_ahead_stays() -> None:
+    opened = looked(begun(), [good(MONDAY)], MONDAY + 26 * HOUR)
+    ahead = looked(dict(opened.watches), [good(MONDAY)], MONDAY + 9 * DAY)
+    right = looked(dict(ahead.watches), [good(MONDAY)], MONDAY + 27 * HOUR)
+    later = looked(dict(right.watches), [good(MONDAY)], MONDAY + 29 * HOUR)
+
+    assert () == right.told
+    assert ["escalated"] == [one.transition.kind for one in later.told]
+
+
+@pytest.mark.parametrize("back", [MINUTE, HOUR, 3 * DAY, 19000 * DAY])
+def test_clock_that_is_behind_takes_nothing_back(back: timedelta) -> None:
+    """Neither a small correction, nor a clock that shows a time before the last word."""
+    news = [good(MONDAY)]
+    opened = looked(begun(), news, MONDAY + 26 * HOUR)
+    behind = looked(dict(opened.watches), news, MONDAY + 26 * HOUR - back)
+
+    assert opened.watches == behind.watches
+    assert () == behind.told
+
+
+def test_no_clock_is_believed_by_its_own_word() -> None:
+    """The verifier's success is that it looks: that says nothing of whose clock is right."""
+    own = Watched(VERIFIER, Rule(), DUES, (News(MONDAY, MONDAY, succeeded=True),))
+    first = look({}, [own], (), MONDAY + DAY)
+    alone = look(first.watches, [own], (), MONDAY)
+    heard = Watched(SUBJECT, Rule(), DUES, (good(MONDAY - HOUR),))
+    beside = look(first.watches, [own, heard], (), MONDAY)
+
+    assert first.watches == alone.watches
+    assert MONDAY == beside.watches[VERIFIER].looked_at

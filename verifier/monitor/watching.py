@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from verifier.monitor.alerts.advance import Terms, advance
 from verifier.monitor.alerts.rule import Dues, Rule, overdue_at
 from verifier.monitor.alerts.silence import Silence
 from verifier.monitor.alerts.transition import News, Transition
 from verifier.monitor.alerts.watch import Level, Watch, begin_watch
+
+AHEAD = timedelta(hours=1)
+"""A look that was so far ahead was taken by a wrong clock: time servers correct less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,13 @@ def look(
     """
     left: dict[str, Watch] = {}
     told: list[Told] = []
+    watched = tuple(watched)
+    believed = _is_believed(watched, now)
     for one in watched:
         before = watches.get(one.subject) or _begun(one, now)
+        if believed and before.looked_at > now + AHEAD:
+            told += _heard(before, _taken_back(before, now))
+            before = _rewound(before, one, now)
         terms = Terms(one.rule, one.dues, silences)
         left[one.subject], transitions = advance(before, terms, one.news, now)
         told += _heard(before, transitions)
@@ -124,6 +132,42 @@ def _begun(one: Watched, now: datetime) -> Watch:
     return replace(
         watch, good_at=max(good, default=watch.good_at), failed_at=max(failed, default=None)
     )
+
+
+def _is_believed(watched: Iterable[Watched], now: datetime) -> bool:
+    """Say whether a look before that was in the future was wrong, and not this one.
+
+    By what was heard: a clock that shows a time before the last word is not to be believed, and
+    where there was no word nobody knows. What is heard at this very instant is from this clock.
+    """
+    heard = [news.known_at for one in watched for news in one.news]
+    return any(at < now for at in heard) and all(at <= now for at in heard)
+
+
+def _rewound(watch: Watch, one: Watched, now: datetime) -> Watch:
+    """Return the watch as it would be if nobody had looked after `now`."""
+    incident = watch.incident
+    if incident is not None and incident.opened_at > now:
+        incident = None
+    if incident is not None and incident.alarmed_at is not None and incident.alarmed_at > now:
+        told: Level | None = "warning" if incident.told else None
+        incident = replace(incident, alarmed_at=None, told=told)
+    if incident is not None:
+        told_at = min(incident.told_at, now) if incident.told_at else None
+        well_at = incident.well_at if incident.well_at and incident.well_at <= now else None
+        incident = replace(incident, told_at=told_at, well_at=well_at)
+    ended_at = watch.resolved_at
+    resolved_at = ended_at if ended_at and ended_at <= now else None
+    return replace(_begun(one, now), incident=incident, resolved_at=resolved_at)
+
+
+def _taken_back(watch: Watch, now: datetime) -> tuple[Transition, ...]:
+    incident = watch.incident
+    if incident is None or incident.told is None or incident.opened_at <= now:
+        return ()
+    opened_at = incident.opened_at
+    level, good_at = incident.level, watch.good_at
+    return (Transition("resolved", watch.subject, level, opened_at, opened_at, good_at),)
 
 
 def _let_go(watch: Watch, now: datetime) -> tuple[Transition, ...]:
