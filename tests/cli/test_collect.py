@@ -15,6 +15,7 @@ from tests.house.tree import ROOT
 from tests.servers.clickhouse import ClickHouseServer, clickhouse, clickhouse_server
 from tests.servers.journals import entry, said_of, write_journal
 from tests.servers.receiver import Receiver, receiver
+from verifier.cli.collect_sources import LOG_LIMIT_BYTES
 from verifier.clock.system import SystemClock
 from verifier.monitor.history.memory import open_history
 
@@ -149,6 +150,27 @@ def test_an_empty_log_is_no_silence(tmp_path: Path) -> None:
     assert 3 == ended.returncode
     assert b"holds no line" in ended.stderr
     assert not (tmp_path / "h").exists()
+
+
+def test_a_log_of_something_else_is_no_silence(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(bytes(range(256)) * 40)
+    whose = ("--coordinator", "jak", "--began", "2026-03-01T04:00:00-08:00")
+    line = ("collect", "--history", str(tmp_path / "h"), "--log", str(tmp_path / "log"))
+    ended = console.run(*line, *whose)
+
+    assert 3 == ended.returncode
+    assert b"no line of it is one of a run" in ended.stderr
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_log_beyond_the_limit_is_refused_with_the_way_to_cut_it(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        file.truncate(LOG_LIMIT_BYTES + 1)
+    ended = console.run("collect", "--history", str(tmp_path / "h"), "--log", str(tmp_path / "log"))
+
+    assert 64 == ended.returncode
+    assert b"is larger than 64 MiB" in ended.stderr
+    assert b"split -C 60M" in ended.stderr
 
 
 @pytest.mark.parametrize("stdin", [True, False])

@@ -16,7 +16,7 @@ from verifier.cli.programs import local_host
 from verifier.config.models import Config
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
 from verifier.core.host import Command, Host
-from verifier.monitor.cycles import dated
+from verifier.monitor.cycles import dated, parse_log
 from verifier.monitor.log_lines import (
     JOURNAL_FIELDS,
     Entries,
@@ -27,6 +27,9 @@ from verifier.monitor.log_lines import (
 
 JOURNAL_LIMIT_S = 300.0
 """How long journalctl may take: journals of years are read in seconds."""
+
+LOG_LIMIT_BYTES = 64 << 20
+"""How large a log may be: the lines of years, and it is in memory many times over."""
 
 OVERLAP = timedelta(days=2)
 """How far a table is read back each time: lines may reach it late. Nothing is recorded twice."""
@@ -121,7 +124,7 @@ def read_log(options: argparse.Namespace) -> Read:
 
     Raises:
         UsageError: it cannot be read, or plain lines do not say whose and of when they are.
-        CannotVerify: it is empty.
+        CannotVerify: it is empty, or plain and of no run.
     """
     texts = _texts(options.log)
     if not any(texts):
@@ -138,19 +141,27 @@ def read_log(options: argparse.Namespace) -> Read:
         raise UsageError("--log", "plain lines do not say whose they are, and of when", remedy)
     service = options.service or "run-backups"
     lines = dated(texts, options.coordinator, service, instant(options.began))
+    if not parse_log(lines):
+        remedy = "name what run-backups printed"
+        raise CannotVerify(options.log, "no line of it is one of a run", remedy)
     return Read(options.log, Entries(tuple(lines)))
 
 
 def _texts(name: str) -> list[str]:
-    if name == "-":
-        stream = sys.stdin
-        content = stream.buffer.read() if stream is not None else b""
-    else:
-        try:
-            content = Path(name).read_bytes()
-        except OSError as error:
-            message = f"cannot be read: {error.strerror}"
-            raise UsageError(name, message, "name a file, or - for standard input") from error
+    try:
+        if name == "-":
+            stream = sys.stdin
+            content = stream.buffer.read(LOG_LIMIT_BYTES + 1) if stream is not None else b""
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(LOG_LIMIT_BYTES + 1)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise UsageError(name, message, "name a file, or - for standard input") from error
+    if len(content) > LOG_LIMIT_BYTES:
+        message = f"is larger than {LOG_LIMIT_BYTES >> 20} MiB"
+        remedy = "collect it in parts, in their order: `split -C 60M` cuts between lines"
+        raise UsageError(name, message, remedy)
     return content.decode(errors="replace").splitlines()
 
 
