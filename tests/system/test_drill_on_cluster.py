@@ -178,8 +178,8 @@ def test_a_bad_pack_is_found_all_the_same(
 def test_a_cluster_that_dies_is_unknown_and_the_next_run_goes_on(
     dask_cluster: DaskCluster, lab: Lab, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verifier.reader.cluster.PATIENCE_S", 1.0)
-    with killed_when_busy(dask_cluster, 0, 1):
+    with monkeypatch.context() as hurried, killed_when_busy(dask_cluster, 0, 1):
+        hurried.setattr("verifier.reader.cluster.PATIENCE_S", 1.0)
         status, report = run()
     gc.collect()
 
