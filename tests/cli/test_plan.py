@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.cli.console import LIMIT_S, SCRIPT, report, run, wait_for
+from tests.cli.console import LIMIT_S, SCRIPT, report, run
 from verifier.cli.main import main
 from verifier.fleet.local import LocalHost
 from verifier.simulate.forge import make_repository
@@ -222,7 +222,10 @@ def test_another_s_lock_does_not_stop_a_plan(
         stdout=subprocess.DEVNULL,
     ) as holder:
         try:
-            wait_for(lambda: any(locks.iterdir()), holder)
+            assert holder.stdin
+            # More than a pipe holds: it is read once the lock is really had, and not before.
+            holder.stdin.write(bytes(1 << 18))
+            holder.stdin.flush()
             with pytest.raises(subprocess.CalledProcessError):
                 inside.ask("forget", "--keep-daily", "3")
             policy = ("--keep-daily", "3")
