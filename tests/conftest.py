@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ from hypothesis import HealthCheck, settings
 
 from verifier.cli.toolchain import open_toolchain
 from verifier.core.errors import CannotVerify
+
+# What nohup and a shell's background ignore, every program that a test starts would ignore too.
+for _ignorable in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_ignorable) == signal.SIG_IGN:
+        _heard = signal.default_int_handler if _ignorable == signal.SIGINT else signal.SIG_DFL
+        signal.signal(_ignorable, _heard)
 
 # Deadlines are timings, and timings are never asserted.
 settings.register_profile(

@@ -379,7 +379,8 @@ def test_a_temporary_folder_that_is_not_there_is_passed_over(tmp_path: Path) -> 
         ("24k", ("--days", "30")),
         ("300k", ("--days", "30")),
         ("300k", ("--days", "5", "--fidelity", "cycle")),
-        ("1200k", ("--days", "20", "--fidelity", "cycle")),
+        ("1300k", ("--days", "20", "--fidelity", "cycle", "--segments", "1")),
+        ("12m", ("--days", "20", "--fidelity", "cycle")),
         ("24k", ("--days", "400", "--fidelity", "model", "--report", "{}/report")),
     ],
 )

@@ -19,7 +19,7 @@ from verifier.core.errors import (
     ToolMissing,
     WrongPassword,
 )
-from verifier.core.host import Command, Completed
+from verifier.core.host import Command, Completed, without_stacks
 from verifier.core.policy import Policy
 from verifier.fleet.local import LocalHost
 from verifier.restic import binary
@@ -129,6 +129,43 @@ def test_a_repository_that_may_not_be_read_is_not_called_absent() -> None:
 
     assert ResticFailed is type(caught.value)
     assert "let this user read" in caught.value.remedy
+
+
+STACK = b"""write r/locks/6af6-tmp-26: input/output error
+github.com/restic/restic/internal/backend/local.(*Local).Save
+\tgithub.com/restic/restic/internal/backend/local/local.go:170
+github.com/restic/restic/internal/backend.(*RetryBackend).Save.func1
+\tgithub.com/restic/restic/internal/backend/backend_retry.go:66
+main.glob..func2
+\tgithub.com/restic/restic/cmd/restic/cmd_backup.go:74
+runtime.goexit
+\truntime/asm_amd64.s:1594
+unable to create lock in backend
+"""
+SAID = "write r/locks/6af6-tmp-26: input/output error / unable to create lock in backend"
+
+
+def test_no_stack_stands_before_what_went_wrong() -> None:
+    with pytest.raises(ResticFailed) as caught:
+        binary.run(Replay(1, stderr=STACK), Command(("restic",)))
+
+    assert SAID == caught.value.last_lines
+    assert SAID == Completed(1, b"", STACK, 0.0).last_lines()
+
+
+def test_a_stack_in_a_json_message_is_none_either() -> None:
+    line = {"message_type": "exit_error", "code": 1, "message": STACK.decode()}
+
+    with pytest.raises(ResticFailed) as caught:
+        binary.run(Replay(1, stderr=json.dumps(line).encode()), Command(("restic",)))
+
+    assert SAID == caught.value.last_lines
+
+
+def test_what_only_looks_like_a_stack_is_left() -> None:
+    said = "/srv/main.go:12\n\nerror: in\n\t/srv/main.gone:7\n  x\n"
+
+    assert said == without_stacks(said)
 
 
 def test_what_restic_says_is_masked_too() -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+
+_GO_CALL = re.compile(r"^\S[^\n]*\n\t\S+\.(?:go|s):\d+(?: \+0x[0-9a-f]+)?(?:\n|\Z)", re.MULTILINE)
+
+
+def without_stacks(text: str) -> str:
+    """Remove the stacks of Go: restic prints one of fifteen calls between a message and its end.
+
+    A call is two lines, the function and, after a tab, its place.
+    """
+    return _GO_CALL.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +61,8 @@ class Completed:
     duration_s: float
 
     def last_lines(self, count: int = 3) -> str:
-        """Return the end of its standard error as one line of text."""
-        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        """Return the end of its standard error as one line of text, without stacks."""
+        lines = without_stacks(self.stderr.decode(errors="replace")).strip().splitlines()
         return " / ".join(line.strip() for line in lines[-count:])
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from verifier.core.decision import Decision, GroupDecision, GroupKey
 from verifier.core.errors import CannotVerify
+from verifier.core.host import without_stacks
 from verifier.core.snapshot import Snapshot, parse_snapshot
 
 T = TypeVar("T")
@@ -187,10 +188,10 @@ def parse_stats(stdout: bytes) -> Stats:
 
 def messages(stderr: bytes) -> Iterator[str]:
     """Yield what restic said, line by line, JSON lines (0.18+) turned into their message."""
-    for line in stderr.decode(errors="replace").splitlines():
+    for line in without_stacks(stderr.decode(errors="replace")).splitlines():
         text = line.strip()
         if text.startswith("{"):
-            text = _message(text)
+            text = without_stacks(_message(text))
         yield from (part.strip() for part in text.splitlines() if part.strip())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from verifier.config.models import Config
-from verifier.core.errors import CannotVerify, ResticFailed
+from verifier.core.errors import CannotVerify, NoSpace, ResticFailed
 from verifier.core.host import Command, Completed, Host
 from verifier.core.snapshot import Snapshot
 from verifier.cycle.render import render
@@ -34,6 +35,13 @@ from verifier.simulate.worlds.timing import SHIMS, ControlledClock, DatedBackups
 _CYCLE_SCRIPT = "/usr/local/bin/run-backups"
 _HOST_SCRIPT = "/usr/local/bin/backup-restic"
 CYCLE_TIMEOUT_S = 3_600.0
+
+ROOM_BYTES = 8 << 20
+"""What a step finds free on its disk: several times what one writes.
+
+On a full disk restic waits for a quarter of an hour, command for command, and what then failed
+would be told as a failure of the system.
+"""
 
 Edit = Callable[[str], str]
 """Change the text of a script."""
@@ -140,6 +148,7 @@ class CycleWorld:
 
     def _seed_host(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:
+            self._need_room()
             self._prepare(snapshot)
             sending = (f"{self._folder}/bin/ssh", "-o", "SendEnv=RESTIC_PASSWORD")
             command = (*sending, f"restic@{snapshot.host}{DOMAIN}", _HOST_SCRIPT)
@@ -199,7 +208,13 @@ class CycleWorld:
         """Change a host's script from its next backup on, whatever paths it is written for."""
         self._edits[name] = (*self._edits[name], edit)
 
+    def _need_room(self) -> None:
+        if shutil.disk_usage(self._folder).free < ROOM_BYTES:
+            message = f"has no room for the test repositories: less than {ROOM_BYTES >> 20} MiB"
+            raise NoSpace(tempfile.gettempdir(), message, "set TMPDIR to a larger disk")
+
     def _run_cycle(self, step: Step) -> Ran:
+        self._need_room()
         for snapshot in step.due:
             self._prepare(snapshot)
         for name in step.missed:
