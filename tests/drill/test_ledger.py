@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,12 @@ from tests.drill.ledger_writer import AT, KEYS, MONTH, PACKS
 from tests.drill.unprivileged import as_nobody
 from verifier.core.errors import CannotVerify, NoSpace
 from verifier.core.finding import Finding
-from verifier.drill import tables
+from verifier.drill import ledger as opener
+from verifier.drill import standing
 from verifier.drill.ledger import RESUMABLE, Ledger, Run, file_key, open_ledger
 from verifier.drill.run import KEPT_TIMES
 from verifier.drill.standing import read_ledger
-from verifier.drill.tables import SCHEMA
+from verifier.drill.tables import LEDGER
 
 
 @pytest.fixture
@@ -327,14 +330,15 @@ def test_bad_of_a_scope_not_gone_through_stays(ledger: Ledger) -> None:
 def test_older_ledger_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_ledger(path) as ledger:
         one_round(ledger, 0, packs=PACKS[:2])
-    newer = (*tables._MIGRATIONS, "ALTER TABLE runs ADD COLUMN note TEXT; CREATE TABLE more (a)")
-    monkeypatch.setattr(tables, "_MIGRATIONS", newer)
-    monkeypatch.setattr(tables, "SCHEMA", SCHEMA + 1)
+    change = "ALTER TABLE runs ADD COLUMN note TEXT; CREATE TABLE more (a)"
+    newer = replace(LEDGER, migrations=(*LEDGER.migrations, change))
+    for module in (opener, standing):
+        monkeypatch.setattr(module, "LEDGER", newer)
     with pytest.raises(CannotVerify, match="of an older release"):
         read_ledger(path)
     with open_ledger(path) as ledger:
         assert dict.fromkeys(PACKS[:2], 1) == begin(ledger, month=1).packs()
-    assert [(SCHEMA + 1,), (None,), (None,)] == raw(
+    assert [(LEDGER.version + 1,), (None,), (None,)] == raw(
         path, "PRAGMA user_version", "SELECT note FROM runs"
     )
     assert 2 == len(read_ledger(path).runs)
@@ -362,7 +366,7 @@ def _foreign(path: Path) -> None:
 def _newer(path: Path) -> None:
     with open_ledger(path):
         pass
-    raw(path, f"PRAGMA user_version = {SCHEMA + 1}")
+    raw(path, f"PRAGMA user_version = {LEDGER.version + 1}")
 
 
 def _truncated(path: Path) -> None:
@@ -458,6 +462,23 @@ def test_full_disk_loses_nothing(small_disk: Path) -> None:
         assert str(path) == caught.value.subject
         assert proven
         assert proven == set(run.proven_packs())
+
+
+@pytest.mark.parametrize("left", [0, 4096, 16384])
+def test_disk_that_is_full_already_is_told_as_full(small_disk: Path, left: int) -> None:
+    path = small_disk / "ledger.sqlite"
+    with open_ledger(path) as ledger:
+        begin(ledger)
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    (small_disk / "other").write_bytes(bytes(free - left))
+
+    def prove() -> None:
+        with open_ledger(path) as ledger:
+            begin(ledger).prove_packs((f"{number:064x}", 1) for number in range(1000))
+
+    with pytest.raises(NoSpace, match="has no room") as caught:
+        prove()
+    assert "make room" in caught.value.remedy
 
 
 def test_batch_that_breaks_off_leaves_nothing(ledger: Ledger) -> None:

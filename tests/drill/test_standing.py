@@ -162,7 +162,7 @@ def test_least_damage_is_told_in_units_and_bytes(
 
 
 def test_ledger_that_is_not_there_is_named(path: Path) -> None:
-    with pytest.raises(CannotVerify, match="there is no ledger"):
+    with pytest.raises(CannotVerify, match="there is no ledger yet"):
         read_ledger(path)
     assert not path.exists()
 

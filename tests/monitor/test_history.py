@@ -23,7 +23,7 @@ from verifier.monitor.alerts.transition import Transition
 from verifier.monitor.alerts.watch import Incident, Watch, begin_watch
 from verifier.monitor.delivery import Delivery
 from verifier.monitor.history.memory import History, open_history
-from verifier.monitor.history.tables import APPLICATION, SCHEMA
+from verifier.monitor.history.tables import HISTORY
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -314,7 +314,10 @@ def _made(path: Path, *statements: str) -> None:
     [
         (("CREATE TABLE t (a)",), "no history"),
         (
-            (f"PRAGMA application_id = {APPLICATION}", f"PRAGMA user_version = {SCHEMA + 1}"),
+            (
+                f"PRAGMA application_id = {HISTORY.application}",
+                f"PRAGMA user_version = {HISTORY.version + 1}",
+            ),
             "newer",
         ),
         (("PRAGMA application_id = 1",), "no history"),

@@ -42,12 +42,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: Context) -> Report:
     """List, export or tidy, and conclude."""
     from verifier.monitor.history.memory import open_history
+    from verifier.monitor.history.tables import HISTORY
 
     _check(options)
     started_at = context.clock.now()
     path, config = history_file(options, context)
     if not path.exists():
-        raise CannotVerify(str(path), "there is no history yet", "run collect or alert first")
+        # To be tidied it would be made, and then be tidy.
+        raise CannotVerify(str(path), "there is no history yet", f"{HISTORY.first} first")
     with open_history(path, read_only=options.action != "tidy") as history:
         if options.action == "tidy":
             section, covered = _tidied(options, config, history, started_at)

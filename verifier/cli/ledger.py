@@ -7,7 +7,6 @@ from pathlib import Path
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.core.errors import CannotVerify
 from verifier.core.report import Report, conclude
 
 
@@ -25,9 +24,6 @@ def run(options: argparse.Namespace, context: Context) -> Report:
 
     started_at = context.clock.now()
     path = _ledger(options, context)
-    if path.exists() and not path.is_file():
-        # SQLite would wait for a fifo without end, and blame the disk for a folder.
-        raise CannotVerify(str(path), "is no file, so it is no ledger", "name one with --ledger")
     memory = read_ledger(path)
     return conclude(
         "ledger",

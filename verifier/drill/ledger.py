@@ -11,16 +11,15 @@ import hashlib
 import os
 import secrets
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from verifier.database.store import Store, open_store
 from verifier.drill.run import Run, written
-from verifier.drill.scope import Store
-from verifier.drill.tables import connect, require_sound
+from verifier.drill.tables import LEDGER
 from verifier.drill.writer import Writer
 
 __all__ = ["RESUMABLE", "Ledger", "Run", "file_key", "open_ledger"]
@@ -43,13 +42,12 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         CannotVerify: it is no ledger, of a newer release, broken, or cannot be written.
         NoSpace: the disk is full.
     """
-    connection = connect(path)
     writer = Writer(path)
     try:
-        yield Ledger(Store(path, connection, threading.RLock()), writer)
-    finally:
         # The lock goes last: until then the log may still be written back.
-        connection.close()
+        with open_store(LEDGER, path) as store:
+            yield Ledger(store, writer)
+    finally:
         writer.release()
 
 
@@ -84,7 +82,7 @@ class Ledger:
         """
         assert at.tzinfo is not None
         self._writer.acquire(at)
-        require_sound(self._store.path, self._store.connection)
+        self._store.require_sound()
         with self._store.change() as connection:
             _forget_parts(connection, at)
             found = connection.execute(_UNFINISHED, (repository, inputs)).fetchone()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from verifier.core.finding import KINDS, Finding
-from verifier.drill.scope import Held, Scope, Store, open_scope
+from verifier.database.store import Store
+from verifier.drill.scope import Held, Scope, open_scope
 
 KEPT_TIMES = 2
 """A proof is forgotten when it is this many times as old, in rounds, as the promise allows."""

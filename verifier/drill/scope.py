@@ -7,46 +7,14 @@ never finished belongs to the round that the next one closes.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from verifier.drill.tables import transaction, translated
+from verifier.database.store import Store
 
 Held = Mapping[int, tuple[int, int]]
 """Round that last proved them, 0 for never -> how many units of a scope, and their bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """An open ledger, one thread at a time."""
-
-    path: Path
-    connection: sqlite3.Connection
-    lock: threading.RLock
-
-    @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for changes that are kept together.
-
-        Raises:
-            CannotVerify, NoSpace: they cannot be kept; none of them is.
-        """
-        with self.lock, translated(self.path), transaction(self.connection):
-            yield self.connection
-
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return what a query gives.
-
-        Raises:
-            CannotVerify: the ledger cannot be read.
-        """
-        with self.lock, translated(self.path):
-            return self.connection.execute(query, values).fetchall()
 
 
 _PROVE = """
@@ -113,7 +81,7 @@ class Scope:
                 with store.lock:
                     run, before = ask(query, (number, key)).fetchone() or (0, 0)
             except sqlite3.Error as error:
-                with translated(store.path):
+                with store.read():
                     raise error from None
             return (rounds[before], True) if run > last else (rounds[run], False)
 

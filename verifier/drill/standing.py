@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from verifier.database.store import open_store
 from verifier.drill.confidence import Confidence, confidence
-from verifier.drill.tables import connect_reader, translated
+from verifier.drill.tables import LEDGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def read_ledger(path: Path, *, runs: int = 12) -> Memory:
     Raises:
         CannotVerify: there is none, or it cannot be read.
     """
-    with closing(connect_reader(path)) as connection, translated(path):
+    with open_store(LEDGER, path, read_only=True) as store, store.read() as connection:
         # One moment for all: a run may be writing.
         connection.execute("BEGIN")
         return Memory(tuple(_standings(connection)), tuple(_runs(connection, runs)))

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from verifier.core.errors import CannotVerify
-from verifier.drill.tables import translated
+from verifier.database.complaints import translated
+from verifier.drill.tables import LEDGER
 
 
 class Writer:
@@ -32,7 +33,7 @@ class Writer:
         """
         if self._handle >= 0:
             return
-        with translated(self._path):
+        with translated(LEDGER, self._path):
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 self._take(handle, at)

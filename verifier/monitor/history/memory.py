@@ -6,13 +6,13 @@ there was anything new. What was said to be recorded survives `kill -9` and a po
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from verifier.database.store import Store, open_store
 from verifier.monitor.alerts.silence import Silence
 from verifier.monitor.alerts.transition import Transition
 from verifier.monitor.alerts.watch import Watch
@@ -22,7 +22,7 @@ from verifier.monitor.history import reports, runs
 from verifier.monitor.history.incidents import PastIncident, PastSilence
 from verifier.monitor.history.reports import PastReport, Verification, Verified
 from verifier.monitor.history.runs import CycleSpan, PastCycle
-from verifier.monitor.history.tables import Store, connect, connect_reader, written
+from verifier.monitor.history.tables import HISTORY, written
 from verifier.monitor.history.tidy import Removed, tidy
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine
 
@@ -44,11 +44,8 @@ def open_history(path: Path, *, read_only: bool = False) -> Iterator[History]:
             none to read.
         NoSpace: the disk is full.
     """
-    connection = connect_reader(path) if read_only else connect(path)
-    try:
-        yield History(Store(path, connection, threading.RLock()))
-    finally:
-        connection.close()
+    with open_store(HISTORY, path, read_only=read_only) as store:
+        yield History(store)
 
 
 @dataclass(frozen=True, slots=True)
