@@ -304,6 +304,7 @@ def test_trial_of_nothing_is_never_ok(place: Place, capsys: pytest.CaptureFixtur
     code, report = place.look(MONDAY, capsys, "test")
 
     assert (3, [("empty", "alert")]) == (code, kinds(report))
+    assert "add [[alerts.channels]] or [sinks]" in report["findings"][0]["detail"]
 
 
 def test_channel_that_refuses_changes_no_verdict_and_hears_later(

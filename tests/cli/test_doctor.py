@@ -71,7 +71,7 @@ def test_everything_is_asked_and_said_with_its_remedy(folder: Path) -> None:
     assert (2, b"") == (done.returncode, done.stderr)
     assert lines[0].startswith("CRITICAL: unprepared ")
     assert "→ start sshd there" in "".join(lines[at : at + 4])
-    assert sum("not asked: first line" in line for line in lines) == 1
+    assert sum("not asked until `line` is well" in line for line in lines) == 1
     assert PASSWORD not in done.stdout.decode()
     assert "\x1b[" not in done.stdout.decode()
 

@@ -68,6 +68,31 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert "exit codes:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["daemon", "dashboard"])
+def test_what_a_signal_ends_well_lists_no_code_of_an_interruption(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == main([command, "--help"])
+    codes = capsys.readouterr().out.partition("exit codes:")[2]
+
+    assert "130" not in codes
+    assert "SIGINT and SIGTERM" in codes.replace("SIGINT, SIGTERM and", "SIGINT and SIGTERM")
+    assert "with 0" in codes
+
+
+@pytest.mark.parametrize(
+    ("action", "code"), [("run", "the command's own"), ("set", "64 wrong"), ("show", "64 wrong")]
+)
+def test_every_action_of_clock_explains_itself(
+    action: str, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == main(["clock", action, "--help"])
+    about, _, codes = capsys.readouterr().out.partition("exit codes:")
+
+    assert code in codes
+    assert "clock" in about.partition("\n\n")[2].partition("\n\n")[0]
+
+
 def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["--help"])
     lines = capsys.readouterr().out.splitlines()

@@ -26,7 +26,7 @@ names and values.
 | 2 | CRITICAL | proven loss, or a broken promise |
 | 3 | UNKNOWN | could not verify; never counts as passed |
 | 64 | | wrong usage or configuration |
-| 130, 143, 129 | | interrupted by SIGINT, SIGTERM, SIGHUP |
+| 130, 143, 129 | | interrupted by SIGINT, SIGTERM, SIGHUP; `daemon` and `dashboard` end with 0 |
 
 [What is found](findings.md) makes the verdict. Two options are the same everywhere: `--json` prints
 exactly one JSON object on standard output, whatever happens ([its schema](report.md)); `--report

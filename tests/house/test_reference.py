@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from argparse import _SubParsersAction
+
 import pytest
 
 from tests.house.reference import commands_page, parser_of, report_page
@@ -21,9 +23,18 @@ def test_page_of_the_reference_is_the_codes(name: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_says_what_it_is(command: str) -> None:
-    silent = [action.dest for action in parser_of(command)._actions if not action.help]
+    parser = parser_of(command)
+    inner = [action for action in parser._actions if isinstance(action, _SubParsersAction)]
+    parts = [parser, *(part for action in inner for part in action.choices.values())]
+    silent = [
+        f"{part.prog} {action.dest}"
+        for part in parts
+        for action in part._actions
+        if action not in inner and not action.help
+    ]
 
-    assert [] == [name for name in silent if name not in {"action", "command"}]
+    assert [] == silent
+    assert all(part.description for part in parts)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ CHECKS = (
     Check("this machine", "python", fine("Python 3.11.7")),
     Check("this machine", "clock", flawed("nothing keeps it right", "run a time service")),
     Check("host web1", "line", broken(f"refused by {envelopes.HOSTILE}", "start sshd")),
-    Check("host web1", "clock", needless("not asked: first line")),
-    Check("host web1", "restic", needless("not asked: first line")),
+    Check("host web1", "clock", needless("not asked until `line` is well")),
+    Check("host web1", "restic", needless("not asked until `line` is well")),
     Check("host db1", "probe", unclear("says nothing", "look " + "at it and " * 12)),
 )
 
@@ -78,7 +78,9 @@ def test_every_trouble_is_followed_by_its_remedy() -> None:
 
 
 def test_what_was_not_asked_for_one_reason_is_said_once() -> None:
-    assert ["  · clock, restic: not asked: first line"] == [line for line in lines() if "·" in line]
+    assert ["  · clock, restic: not asked until `line` is well"] == [
+        line for line in lines() if "·" in line
+    ]
 
 
 def test_the_report_tells_each_trouble_once_and_follows_its_schema() -> None:

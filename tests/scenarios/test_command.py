@@ -79,7 +79,7 @@ def test_scenarios_of_the_project_are_listed() -> None:
 def test_list_for_people_says_what_each_is_about(folder: Path) -> None:
     said = run("scenario", "list", cwd=folder).stdout.decode()
 
-    assert "  healthy   model  Nothing goes wrong.\n" in said
+    assert "  healthy   model     Nothing goes wrong.\n" in said
 
 
 def test_scenario_is_shown_as_its_file_and_what_its_result_is_a_function_of(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_run_ends_in_a_table(folder: Path) -> None:
     rows = [line.split() for line in said.splitlines() if line.startswith("  ")]
 
     assert said.startswith("CRITICAL: unmet 1, could-not-verify 1; 1 of 3 scenarios as expected")
-    assert ["scenario", "rung", "result", "took", "from"] == rows[0]
+    assert ["scenario", "fidelity", "result", "took", "from"] == rows[0]
     assert ["healthy", "model", "met"] == rows[1][:3]
     assert ["the", "store"] == rows[1][-2:]
     assert ["wrong", "model", "NOT", "MET"] == rows[2][:4]
@@ -293,11 +293,14 @@ def test_names_may_follow_options(folder: Path) -> None:
     assert 0 == run("scenario", "run", "--fidelity", "model", "healthy", cwd=folder).returncode
 
 
-def test_rung_that_no_scenario_names_verifies_nothing(folder: Path) -> None:
-    ended = run("scenario", "run", "--fidelity", "cycle", "--json", cwd=folder)
+@pytest.mark.parametrize("action", ["run", "show"])
+def test_fidelity_that_no_scenario_names_verifies_nothing(folder: Path, action: str) -> None:
+    ended = run("scenario", action, "--fidelity", "cycle", "--json", cwd=folder)
 
     assert 3 == ended.returncode
-    assert ["empty"] == [finding["kind"] for finding in report(ended.stdout)["findings"]]
+    assert [("empty", "none of these scenarios names fidelity cycle")] == [
+        (finding["kind"], finding["detail"]) for finding in report(ended.stdout)["findings"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -330,10 +333,11 @@ def test_days_to_come_are_unknown_to_real_restic_and_stop_no_other(folder: Path)
         (("run", "helthy"), b"did you mean 'healthy'?"),
         (("run", "nothing"), b"is no scenario"),
         (("run", "empty"), b"holds no scenario"),
-        (("run", "--fidelity", "model,flat"), b"'flat' is no rung"),
-        (("show", "--fidelity", "flat"), b"rungs are model, decisions, cycle, fleet"),
+        (("run", "--fidelity", "model,flat"), b"'flat' is no fidelity"),
+        (("show", "--fidelity", "flat"), b"fidelities are model, decisions, cycle, fleet"),
         (("run", "none.toml"), b"no such file"),
         (("play",), b"invalid choice"),
+        ((), b"arguments are required: action"),
         (("gc", "healthy"), b"takes no scenarios"),
         (("gc", "--keep", "few"), b"not a whole number"),
     ],
@@ -344,6 +348,21 @@ def test_wrong_usage_is_said(folder: Path, line: tuple[str, ...], said: bytes) -
 
     assert 64 == ended.returncode
     assert said in ended.stderr
+
+
+def test_only_the_action_is_required(folder: Path) -> None:
+    assert b"NAME" not in run("scenario", cwd=folder).stderr
+
+
+@pytest.mark.parametrize("line", [("list",), ("run", "healthy")])
+def test_where_there_is_no_folder_of_scenarios_that_is_said(
+    tmp_path: Path, line: tuple[str, ...]
+) -> None:
+    ended = run("scenario", *line, cwd=tmp_path)
+
+    assert 64 == ended.returncode
+    assert b"there is no folder ./scenarios here" in ended.stderr
+    assert b"name a file or a folder" in ended.stderr
 
 
 def test_restic_that_is_not_there_is_unknown_and_stops_no_other(folder: Path) -> None:

@@ -35,7 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=ACTIONS,
         default="look",
-        help="look (default): once, and tell; test: try every channel and sink; silence: hush",
+        help="look (default): evaluate once and send; test: send a test to every channel and sink; "
+        "silence: mute a subject for a while",
     )
     add(
         "subject",
@@ -44,10 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of a silence, as a shell pattern: 'backup web1', 'verification *', verifier",
     )
     add("--config", metavar="FILE", help="the configuration")
-    add("--history", metavar="FILE", help="the memory (default: history.file)")
+    add("--history", metavar="FILE", help="the history file (default: history.file)")
     silence = parser.add_argument_group("silence")
     silence.add_argument("--for", dest="span", metavar="SPAN", help="how long: 90min, 4h, 2d")
-    silence.add_argument("--reason", metavar="TEXT", help="why, for who reads it")
+    silence.add_argument("--reason", metavar="TEXT", help="why, for whoever reads it")
     silence.add_argument("--list", action="store_true", help="list the silences that are not over")
     silence.add_argument("--end", metavar="N", help="end the silence of that number now")
 
@@ -126,14 +127,20 @@ def _tested(config: Config, context: Context, inputs: dict[str, str]) -> Report:
     started_at = context.clock.now()
     trials = try_out(config, context)
     tried = [trial for trial in trials if trial["arrived"] is not None]
+    arrived = sum(trial["arrived"] is True for trial in tried)
     findings = tuple(
         Finding("not-delivered", trial["name"], trial["detail"])
         for trial in tried
         if not trial["arrived"]
     )
+    if not arrived:
+        said = "no test arrived anywhere" if tried else "no sink that is configured takes a test"
+        if not trials:
+            said = "no channel or sink is configured: add [[alerts.channels]] or [sinks]"
+        findings = (*findings, Finding("empty", "alert", said))
     return _concluded(
         findings,
-        Coverage("channels and sinks", len(tried) - len(findings), len(trials)),
+        Coverage("channels and sinks", arrived, len(trials)),
         (started_at, context.clock.now()),
         inputs,
         {"trials": trials},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.cli.options import reader_zone
+from verifier.cli.output import REPORT_OPTIONS
 from verifier.core.errors import UsageError
 from verifier.core.report import Coverage, Report, conclude
 
@@ -24,12 +25,33 @@ if TYPE_CHECKING:
 _STEP = re.compile(r"(?P<sign>-?)(?:(?P<d>\d{1,6})d)?(?:(?P<h>\d{1,6})h)?(?:(?P<m>\d{1,6})m)?")
 
 
+_ACTIONS = {
+    "run": "run a command and all that it starts under the clock",
+    "set": "change the clock, also while commands run under it",
+    "show": "say what the clock shows",
+}
+"""Action -> what it does, in a line."""
+
+_RUN_CODES = """\
+exit codes:
+  the command's own, and the signal that ended it
+  3 it could not be run under the clock    64 wrong usage
+"""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     actions = parser.add_subparsers(dest="action", metavar="run|set|show", required=True)
-    run_it = actions.add_parser("run", help="run a command and all that it starts under the clock")
-    set_it = actions.add_parser("set", help="change the clock, also while commands run under it")
-    show_it = actions.add_parser("show", help="say what the clock shows")
+    run_it, set_it, show_it = (
+        actions.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=_RUN_CODES if name == "run" else parser.epilog,
+            formatter_class=parser.formatter_class,
+        )
+        for name, about in _ACTIONS.items()
+    )
     for action in (run_it, set_it):
         action.add_argument("--at", metavar="TIME", help="what it shows, as 2031-01-01T04:00:00Z")
     for action, default in ((run_it, " (default: one of its own)"), (set_it, ""), (show_it, "")):
@@ -37,11 +59,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--page", metavar="FILE", type=Path, required=not default, help=about)
     for action in (set_it, show_it):
         # Said in front of the action they hold as well.
-        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
-        action.add_argument("--report", metavar="DIR", default=argparse.SUPPRESS)
+        for option, how in REPORT_OPTIONS.items():
+            action.add_argument(option, default=argparse.SUPPRESS, **how)
     set_it.add_argument("--advance", metavar="STEP", help="move it, as 1d, 2h30m or -5m")
     set_it.add_argument("--real", action="store_true", help="show the real time again")
-    run_it.add_argument("command", metavar="-- COMMAND", nargs=argparse.REMAINDER)
+    run_it.add_argument(
+        "command",
+        metavar="-- COMMAND",
+        nargs=argparse.REMAINDER,
+        help="the command with its arguments, behind `--`",
+    )
 
 
 def run(options: argparse.Namespace, context: Context) -> Report:

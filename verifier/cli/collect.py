@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add("--config", metavar="FILE", help="the configuration")
-    add("--history", metavar="FILE", help="the memory (default: history.file)")
+    add("--history", metavar="FILE", help="the history file (default: history.file)")
     add(
         "--from",
         dest="source",
@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--journal", metavar="DIR", help="the journal of this folder")
     add("--log", metavar="FILE|-", help="a file: JSON of journald, JSONEachRow, or plain lines")
-    add("--coordinator", metavar="NAME", help="whose lines those of --log are")
+    add("--coordinator", metavar="NAME", help="the coordinator that printed the lines of --log")
     add("--began", metavar="INSTANT", help="when the run of plain lines began")
     add("--service", metavar="NAME", help="the unit of plain lines (default: run-backups)")
 

@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="list (default); export: write every table; tidy: forget what is older than is kept",
     )
     add("--config", metavar="FILE", help="the configuration")
-    add("--history", metavar="FILE", help="the memory (default: history.file)")
+    add("--history", metavar="FILE", help="the history file (default: history.file)")
     add("--to", metavar="DIR", help="export into this folder")
     add("--format", choices=("parquet", "csv"), help="of an export (default: parquet)")
     add("--keep", metavar="SPAN", help="tidy what is older: 35d (default: history.keep)")

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from verifier import __version__
-from verifier.cli.output import say
+from verifier.cli.output import REPORT_OPTIONS, say
 from verifier.core.errors import Interrupted, UsageError
 
 COMMANDS = {
@@ -26,14 +26,14 @@ COMMANDS = {
     "monthly": "drill a production repository: integrity, every host, rehearsal, copy, audit",
     "drill": "hold one host's snapshots against its live files, byte for byte, now",
     "audit": "hold a repository's snapshots against its policy, and look for what is unusual",
-    "collect": "read what the coordinator has said, and remember it",
+    "collect": "read the log of the backup runs into the history",
     "history": "list, export or tidy what is remembered",
     "report": "show a report of the past",
     "report verify": "hold signed reports against a public key, and against each other",
     "report controls": "map the signed reports of a period to controls, on a page to be printed",
-    "alert": "hold the alert rules against what is known, once, and tell what follows",
+    "alert": "evaluate the alert rules once and send what is due",
     "ledger": "show what was verified when, and what follows from it",
-    "manifest": "write what every file holds, just before it is backed up",
+    "manifest": "hash every file just before it is backed up",
     "init": "write a first verify.toml from an existing repository",
     "daemon": "run the jobs where there is no systemd: backups, drill, alerts",
     "render": "write what production installs, or say what of it has drifted",
@@ -44,11 +44,18 @@ COMMANDS = {
 }
 """Command -> what it does, in a line; each is a module of this room, of two words with a `_`."""
 
-EXIT_CODES = """\
+_CODES = """\
 exit codes:
   0 OK    1 WARNING    2 CRITICAL    3 UNKNOWN: could not verify
-  64 wrong usage or configuration    130/143/129 interrupted by SIGINT/SIGTERM/SIGHUP
-"""
+  64 wrong usage or configuration    """
+
+EXIT_CODES = f"{_CODES}130/143/129 interrupted by SIGINT/SIGTERM/SIGHUP\n"
+
+_SERVES = {
+    "daemon": "a signal is no interruption: SIGINT and SIGTERM end it with 0, SIGHUP reloads",
+    "dashboard": "a signal is no interruption: SIGINT, SIGTERM and SIGHUP end it with 0",
+}
+"""A command that runs until a signal ends it, and what that does."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -125,17 +132,19 @@ def _parser(command: str) -> Parser:
     parser = Parser(
         prog=f"restic-verify {command}",
         description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".",
-        epilog=known + EXIT_CODES,
+        epilog=known + exit_codes(command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print exactly one JSON object on standard output"
-    )
-    parser.add_argument(
-        "--report", metavar="DIR", help="write an HTML page and the JSON report into DIR"
-    )
+    for option, how in REPORT_OPTIONS.items():
+        parser.add_argument(option, **how)
     return parser
+
+
+def exit_codes(command: str) -> str:
+    """Return the exit codes of a command, as its help ends with them."""
+    said = _SERVES.get(command)
+    return EXIT_CODES if said is None else f"{_CODES.rstrip()}\n  {said}\n"
 
 
 def _no_command(arguments: Sequence[str]) -> UsageError:

@@ -34,7 +34,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
     add("roots", metavar="ROOT", nargs="+", help="what is backed up")
-    add("--output", metavar="FILE", required=True, help="the manifest; to be in the backup too")
+    add(
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="where to write the manifest; put it inside the backup",
+    )
     add("--previous", metavar="FILE", help="the one of the run before (default: the output)")
     add("--exclude", metavar="PATTERN", action="append", default=[], help="as `restic backup` does")
     add("--one-file-system", action="store_true", help="stay on the file systems of the roots")

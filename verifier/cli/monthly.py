@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--config", metavar="FILE", help=f"the configuration (default: {looked})")
     add("--host", metavar="NAME", action="append", help="drill this host alone (may be repeated)")
     add("--scratch", metavar="DIR", help="restore below this folder (default: monthly.scratch)")
-    add("--ledger", metavar="FILE", help="the memory of runs (default: monthly.ledger)")
+    add("--ledger", metavar="FILE", help="the ledger (default: monthly.ledger)")
     add(
         "--executor",
         metavar="WHERE",

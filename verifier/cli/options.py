@@ -44,7 +44,7 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
         unit = _UNITS.get(rule.removeprefix("within-"), "")
         about = f"the newest of each of the {unit} within it"
         if rule == "within":
-            about = "all within it before the newest; such as 1y5m7d2h, here and below"
+            about = "all within DURATION before the newest, as 1y5m7d2h (same form below)"
         policy.add_argument(f"--keep-{rule}", metavar="DURATION", help=about)
     policy.add_argument(
         "--keep-tag",

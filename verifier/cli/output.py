@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from verifier.core.errors import CannotVerify
+
+REPORT_OPTIONS: dict[str, dict[str, Any]] = {
+    "--json": {"action": "store_true", "help": "print exactly one JSON object on standard output"},
+    "--report": {"metavar": "DIR", "help": "write an HTML page and the JSON report into DIR"},
+}
+"""An option of every command that ends in a report -> how it is declared."""
 
 
 def put(stream: TextIO | None, text: str) -> str:

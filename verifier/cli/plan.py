@@ -42,7 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--rules",
         metavar="VERSION",
-        help="decide as this restic release does (default: the one in use, else the newest)",
+        help="decide as this restic release does (default: with --repo the one in use, else the "
+        "newest known)",
     )
     add(
         "--timezone",

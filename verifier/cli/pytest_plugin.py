@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--restic-verify-fidelity",
         choices=RUNGS,
         action="append",
-        help="on this rung alone; may be repeated (default: every rung that a scenario names)",
+        help="only at this fidelity; may be repeated (default: all that a scenario names)",
     )
     add(
         "--restic-verify-strict",

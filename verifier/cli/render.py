@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("name", metavar="FILE|all", nargs="?", default=ALL, help=text)
     add("--config", metavar="FILE", help="the configuration")
     add("--machine", metavar="NAME", help="the files of this machine alone, by their paths on it")
-    add("--into", metavar="DIR", help="install below this folder what is not as it should be")
+    add("--into", metavar="DIR", help="write missing and changed files below this folder")
     add("--yes", action="store_true", help="with --into: overwrite what differs, unasked")
     add(
         "--diff", action="store_true", help="with --into: show what would change, and write nothing"

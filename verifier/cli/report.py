@@ -27,10 +27,16 @@ LAST = "last"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add("number", metavar="NUMBER|last", nargs="?", default=LAST, help="which (default: last)")
+    add(
+        "number",
+        metavar="NUMBER|last",
+        nargs="?",
+        default=LAST,
+        help="which report (default: last)",
+    )
     add("--kind", metavar="KIND", help="the last of this kind: monthly, drill, audit")
     add("--config", metavar="FILE", help="the configuration")
-    add("--history", metavar="FILE", help="the memory (default: history.file)")
+    add("--history", metavar="FILE", help="the history file (default: history.file)")
     add("--html", metavar="DIR", help="write it as a page into DIR, with its JSON beside it")
     add("--junit", metavar="FILE", help="write it as JUnit's XML, a case a host")
 

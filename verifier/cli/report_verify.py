@@ -50,7 +50,8 @@ def add_evidence_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--last",
         metavar="SHA256",
-        help="of the last signed report that you know of: shows whether the end was cut off",
+        help="SHA-256 of the newest signed report you know of; shows whether later ones were "
+        "cut off",
     )
     add(
         "--history",

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.core.errors import CannotVerify, UsageError
+from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from verifier.config.scenario import Scenario
 
 FOLDER = "scenarios"
 ACTIONS = ("list", "show", "run", "gc")
@@ -28,18 +22,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     # Names may follow options: `scenario run --fidelity cycle host-down`.
     parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
     add = parser.add_argument
-    add("action", choices=ACTIONS, help="gc: free the room of old results")
+    add(
+        "action",
+        choices=ACTIONS,
+        help="list: name them and what they are about; show: print a file and what its result "
+        "depends on; run: run them and compare with what they expect; gc: delete old results",
+    )
     add(
         "scenarios",
         nargs="*",
+        default=[],
         metavar="NAME|FILE|DIR",
         help=f"scenarios by name, by file, or all of a folder (default: all of ./{FOLDER})",
     )
     add(
         "--fidelity",
-        metavar="RUNG[,RUNG]",
+        metavar="LEVEL[,LEVEL]",
         action="append",
-        help="on these rungs alone: model, decisions, cycle, fleet (may be repeated)",
+        help="only at these fidelities: model, decisions, cycle, fleet (may be repeated)",
     )
     add("--check", action="store_true", help="run: everything twice, and compare what was seen")
     add("--rebuild", action="store_true", help="run: run what has a result in the store too")
@@ -62,25 +62,26 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     if options.action == "gc":
         return _collect(options, context, started_at)
     from verifier.cli.scenario_files import find, list_scenarios, show_scenarios
-    from verifier.cli.scenario_running import run_scenarios, rungs_of
+    from verifier.cli.scenario_running import due_on, run_scenarios, rungs_of, unnamed
 
     scenarios = find(options.scenarios, FOLDER)
     if options.action == "run":
         return run_scenarios(scenarios, options, context, started_at)
-    tell: Callable[[dict[Path, Scenario]], list[dict[str, object]]] = list_scenarios
+    findings: tuple[Finding, ...] = ()
     if options.action == "show":
-
-        def tell(given: dict[Path, Scenario]) -> list[dict[str, object]]:
-            return show_scenarios(given, rungs_of(options.fidelity), context)
-
+        rungs = rungs_of(options.fidelity)
+        due = tuple(due_on(scenarios, rungs))
+        findings, told = unnamed(due, rungs), show_scenarios(due, context)
+    else:
+        told = list_scenarios(scenarios)
     return conclude(
         "scenario",
-        (),
-        Coverage("scenarios", len(scenarios), len(scenarios)),
+        findings,
+        Coverage("scenarios", len({one["file"] for one in told}), len(scenarios)),
         started_at=started_at,
         finished_at=context.clock.now(),
         tool=versions(),
-        sections={"scenarios": tell(scenarios)},
+        sections={"scenarios": told},
     )
 
 

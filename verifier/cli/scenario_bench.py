@@ -120,7 +120,7 @@ def notes(scenario: Scenario, rung: str) -> tuple[str, ...]:
     """Return what a run on that rung cannot see of its scenario."""
     if rung in {"model", "decisions"}:
         named = [one.path for one in named_files(scenario.config)]
-        return (f"no script runs on this rung: not {', '.join(named)}",) if named else ()
+        return (f"no script runs at this fidelity: not {', '.join(named)}",) if named else ()
     from verifier.simulate.worlds.unspoken import UNSEEN
 
     own = any(CYCLE in one.installed for one in named_files(scenario.config))

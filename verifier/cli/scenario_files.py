@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from verifier.core.errors import UsageError
 
 if TYPE_CHECKING:
     from verifier.cli.scenario_bench import Bench
+    from verifier.cli.scenario_running import Due
 
 _SUFFIX = ".toml"
 
@@ -27,6 +28,9 @@ def find(names: Sequence[str], folder: str) -> dict[Path, Scenario]:
         UsageError: there is none.
         ConfigError: a file is not right.
     """
+    if not names and not Path(folder).is_dir():
+        message = f"there is no folder ./{folder} here"
+        raise UsageError("scenario", message, "name a file or a folder")
     paths = [path for name in names or [folder] for path in _paths(name, Path(folder))]
     return {path: load_scenario(path) for path in dict.fromkeys(paths)}
 
@@ -46,6 +50,8 @@ def _paths(name: str, folder: Path) -> Iterator[Path]:
         known = [path.stem for path in sorted(folder.glob(f"*{_SUFFIX}"))]
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else f"name a file, or one of ./{folder}"
+        if not folder.is_dir():
+            remedy = f"name a file or a folder: there is no folder ./{folder} here"
         raise UsageError(name, "is no scenario", remedy)
 
 
@@ -63,15 +69,12 @@ def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, object]]:
     ]
 
 
-def show_scenarios(
-    scenarios: dict[Path, Scenario], rungs: Collection[str], context: Context
-) -> list[dict[str, object]]:
+def show_scenarios(due: Iterable[Due], context: Context) -> list[dict[str, object]]:
     """Return for each rung the file, what the result is a function of, and what is stored of it."""
     from verifier.cli.scenario_bench import open_bench
-    from verifier.cli.scenario_running import due_on
 
     with open_bench(context) as bench:
-        return [_shown(bench, *one) for one in due_on(scenarios, rungs)]
+        return [_shown(bench, *one) for one in due]
 
 
 def _shown(bench: Bench, path: Path, scenario: Scenario, rung: str) -> dict[str, object]:

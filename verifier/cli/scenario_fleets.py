@@ -68,6 +68,8 @@ class Fleets:
         ground = Ground(image, run, self.host, self.environ)
         control = ask_clock(ground, self.folder)
         if not control.is_controlled:
-            remedy = "let Docker give a container SYS_PTRACE, or leave the rung out with --fidelity"
+            remedy = (
+                "let Docker give a container SYS_PTRACE, or leave this fidelity out with --fidelity"
+            )
             raise ClockNotControlled("clock of a container", control.refusal, remedy)
         return ground

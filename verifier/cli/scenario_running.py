@@ -16,6 +16,7 @@ from verifier.cli.finish import versions, writing
 from verifier.cli.scenario_bench import Bench, open_bench
 from verifier.config.scenario import Fidelity, Scenario
 from verifier.core.errors import UsageError
+from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 from verifier.simulate.scenario_junit import Case, render_junit
 
@@ -50,7 +51,7 @@ def run_scenarios(
     looked = sum(case.looked for case in cases)
     return conclude(
         "scenario",
-        tuple(finding for case in cases for finding in case.findings),
+        (*unnamed(due, rungs), *(finding for case in cases for finding in case.findings)),
         Coverage("scenarios", looked, len(cases)),
         started_at=started_at,
         finished_at=context.clock.now(),
@@ -72,7 +73,8 @@ def rungs_of(asked: Sequence[str] | None) -> tuple[str, ...]:
     named = [name.strip() for text in asked or () for name in text.split(",")]
     for name in named:
         if name not in RUNGS:
-            raise UsageError("--fidelity", f"{name!r} is no rung", f"rungs are {', '.join(RUNGS)}")
+            remedy = f"fidelities are {', '.join(RUNGS)}"
+            raise UsageError("--fidelity", f"{name!r} is no fidelity", remedy)
     return tuple(rung for rung in RUNGS if rung in named or not named)
 
 
@@ -82,6 +84,14 @@ def due_on(scenarios: dict[Path, Scenario], rungs: Collection[str]) -> Iterator[
         for rung in scenario.about.fidelity:
             if rung in rungs:
                 yield path, scenario, rung
+
+
+def unnamed(due: Sequence[Due], rungs: Sequence[str]) -> tuple[Finding, ...]:
+    """Return that none of the scenarios names what was asked for, where that is so."""
+    if due:
+        return ()
+    said = f"none of these scenarios names fidelity {' or '.join(rungs)}"
+    return (Finding("empty", "scenario", said),)
 
 
 def _run_all(due: list[Due], bench: Bench, context: Context) -> list[Case]:

@@ -88,7 +88,7 @@ class Laboratory:
         program, release = self.restic(scenario.about.restic, version)
         control = ask_control(self.host)
         if not control.is_controlled:
-            remedy = "allow ptrace, or leave the rung out with --fidelity"
+            remedy = "allow ptrace, or leave this fidelity out with --fidelity"
             raise ClockNotControlled(scenario.name, control.refusal, remedy)
         rclone = self._rclone(scenario)
         template = Template(self.folder / _template(program, version), _PASSWORD)

@@ -29,7 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="list (default): what the lock names; fetch: store the releases; path: where they are",
     )
     parser.add_argument("versions", metavar="VERSION", nargs="*", help="as 0.18.0 (default: all)")
-    parser.add_argument("--lock", metavar="FILE", type=Path, default=LOCK, help="another lock")
+    lock = (
+        "a file that names releases and their digests (default: the one that comes with "
+        "restic-verify)"
+    )
+    parser.add_argument("--lock", metavar="FILE", type=Path, default=LOCK, help=lock)
 
 
 def open_toolchain(environ: Mapping[str, str], lock: Path = LOCK) -> Toolchain:

@@ -61,7 +61,7 @@ Fidelity = Literal["model", "decisions", "cycle", "fleet"]
 
 def _once(rungs: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(rungs)) < len(rungs):
-        raise unfit("every rung once", "remove the second")
+        raise unfit("every fidelity once", "remove the second")
     return rungs
 
 
@@ -274,4 +274,4 @@ def _wrong_rungs(
         if rung not in RUNGS[kind]:
             where: Location = ("scenario", "fidelity")
             remedy = f"take {rung} out of the list, or [[faults.{kind}]] out of the file"
-            yield Problem(where, repr(rung), f"a rung on which {kind} can be done", remedy)
+            yield Problem(where, repr(rung), f"a fidelity at which {kind} can be done", remedy)

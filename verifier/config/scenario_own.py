@@ -39,4 +39,4 @@ def misfits_of_own(faults: Faults, config: Config, fidelity: Collection[str]) ->
     if config.system.permit_restic and "cycle" in fidelity:
         remedy = 'take "cycle" out of scenario.fidelity: no cycle gives capabilities'
         found = "a script that no cycle runs"
-        yield Problem(("system", "permit-restic"), found, "the fleet as the rung", remedy)
+        yield Problem(("system", "permit-restic"), found, "fleet as the fidelity", remedy)

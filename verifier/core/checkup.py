@@ -105,7 +105,7 @@ def examine(subject: Subject) -> tuple[Check, ...]:
     found: dict[str, Check] = {}
     for question in subject.questions:
         lacking = [name for name in question.after if not _stands(found[name])]
-        seen = needless(f"not asked: first {lacking[0]}") if lacking else _answer(question)
+        seen = needless(f"not asked until `{lacking[0]}` is well") if lacking else _answer(question)
         found[question.name] = Check(subject.name, question.name, seen)
     return tuple(found.values())
 

@@ -62,4 +62,4 @@ def _mount(*words: str) -> None:
     done = subprocess.run(("mount", *words), check=False, capture_output=True, text=True)
     if done.returncode != 0:
         message = f"a small disk cannot be mounted: {' '.join(done.stderr.split())}"
-        raise CannotVerify("disk-full", message, "run it as root, or leave the rung out")
+        raise CannotVerify("disk-full", message, "run it as root, or leave this fidelity out")

@@ -51,7 +51,7 @@ def check_mounts(host: Host, folder: Path) -> None:
     """
     done = host.run(Command(_crowded(folder, ("true",))))
     if done.status != 0:
-        remedy = "let this user have mount namespaces, or leave the rung out with --fidelity"
+        remedy = "let this user have mount namespaces, or leave this fidelity out with --fidelity"
         message = f"a full disk cannot be mounted here: {done.last_lines()}"
         raise CannotVerify("disk-full", message, remedy)
 

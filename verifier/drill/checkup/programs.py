@@ -15,6 +15,8 @@ from verifier.retention.rules import NEWEST, parse_release, release_text, rules_
 LIMIT_S = 60.0
 """For one program to answer: longer than any of them waits for something far away."""
 
+_ALL_HERE = "not needed: every host is this machine"
+
 
 @dataclass(frozen=True, slots=True)
 class Programs:
@@ -42,7 +44,7 @@ def programs(here: Host, used: Programs, ask_engine: Callable[[], str | None]) -
     """
     questions = [
         Question("restic", lambda: judge_restic(version(here, used.restic), used.policy)),
-        Question("ssh", lambda: ask_ssh(here) if used.ssh else needless("no host is far away")),
+        Question("ssh", lambda: ask_ssh(here) if used.ssh else needless(_ALL_HERE)),
         Question("rclone", lambda: ask_rclone(here, used.rclone_target)),
         Question("docker", lambda: judge_engine(ask_engine())),
     ]

@@ -180,8 +180,8 @@ def _signatures(one: ControlsSignatures) -> str:
     if one["chain"] > one["reports"]:
         said += f", {number(one['chain'] - one['reports'])} missing"
     if one["anchored"] is None:
-        return f"{said}; nothing vouches for the end of the chain"
-    return f"{said}; vouched for from outside up to number {one['anchored']}"
+        return f"{said}; nothing outside the folder confirms the end of the chain"
+    return f"{said}; confirmed outside the folder up to number {one['anchored']}"
 
 
 def _tested(section: Controls) -> Iterator[str]:

@@ -195,7 +195,7 @@ class RenderedFile(TypedDict):
 
 
 class ScenarioRecord(TypedDict):
-    """A scenario as listed, or one rung of it as shown or run.
+    """A scenario as listed, or at one fidelity as shown or run.
 
     `met` is null where it could not be run. `inputs` is all that the result is a function of, `key`
     the SHA-256 over them, `digest` that of what was seen; null where nothing was. `stored` says

@@ -17,14 +17,14 @@ def signed_sentence(signed: Signed) -> str:
 
 
 def evidence_headline(evidence: Evidence) -> str:
-    """Return how many signed reports hold, and how far something outside vouches for them."""
+    """Return how many signed reports hold, and how far something outside confirms it."""
     reports = evidence["reports"]
     holding = sum(one["holds"] for one in reports)
     said = f"{number(holding)} of {number(len(reports))} signed reports hold"
     if not evidence["whole"]:
         return f"{said}, each by itself: their chain was not looked at"
     if evidence["anchored"] is not None:
-        return f"{said}; vouched for from outside up to number {evidence['anchored']}"
+        return f"{said}; confirmed outside the folder up to number {evidence['anchored']}"
     return said
 
 

@@ -23,7 +23,7 @@ def scenario_tables(scenarios: Sequence[ScenarioRecord]) -> Iterator[Table]:
     ran = [one for one in scenarios if "met" in one]
     if ran:
         rows = tuple(map(_ran, ran))
-        names = ("scenario", "rung", "result", "took", "from")
+        names = ("scenario", "fidelity", "result", "took", "from")
         yield Table("Scenarios", (names, *rows), frozenset({3}))
         told = sorted({(one["name"], note) for one in ran for note in one.get("notes", [])})
         if told:
@@ -34,7 +34,7 @@ def scenario_tables(scenarios: Sequence[ScenarioRecord]) -> Iterator[Table]:
             (printable(one["name"]), one["fidelity"], printable(one.get("about", "")))
             for one in scenarios
         )
-        yield Table("Scenarios", (("scenario", "rungs", "about"), *listed), frozenset())
+        yield Table("Scenarios", (("scenario", "fidelity", "about"), *listed), frozenset())
 
 
 def scenario_files(scenarios: Sequence[ScenarioRecord]) -> str:
