@@ -129,6 +129,19 @@ def test_budget_leaves_the_rest_to_coverage(shared: Lab, drill: Drill) -> None:
     assert (0, []) == (status, found["findings"])
     assert 0 < seen["checked"] < seen["total"]
     assert 130 << 10 >= found["measurements"]["read_bytes"] > 0
+    assert (
+        {"packs not read (budget)", "content not read (budget)"} >= seen["skipped"].keys() > set()
+    )
+
+
+def test_budget_that_reads_nothing_is_never_ok(drill: Drill) -> None:
+    status, found = drill("--host", HOST, "--budget", "3B")
+
+    assert (3, [("empty", "repository")]) == (
+        status,
+        [(one["kind"], one["subject"]) for one in found["findings"]],
+    )
+    assert 0 == found["measurements"]["packs_read"]
 
 
 def test_live_tree_that_is_not_there_is_not_ok(shared: Lab, drill: Drill) -> None:

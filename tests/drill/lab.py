@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from verifier.clock.system import SystemClock
 from verifier.core.exclude import parse_excludes
 from verifier.drill.integrity import Reading
 from verifier.drill.ledger import open_ledger
-from verifier.drill.monthly import Drill, Drilled
+from verifier.drill.monthly import Drill, Drilled, Further
 from verifier.drill.restore import Source
 from verifier.drill.target import Target
 from verifier.reader.repository import Repository, open_repository
@@ -76,6 +76,7 @@ class Lab(Ground):
         over: Callable[[], bool] = lambda: False,
         repository: Repository | None = None,
         scratch: Path | None = None,
+        further: Sequence[Further] = (),
         **options: Any,
     ) -> Drilled:
         """Drill the targets, or the one host with these options, and finish the run."""
@@ -87,7 +88,7 @@ class Lab(Ground):
                 repository="lab", inputs="lab", seed=1, within=within, at=clock.now()
             )
             drill = Drill(source, run, clock, Reading(None, over), folder, budget_bytes)
-            found = drill.monthly(targets or (self.target(**options),))
+            found = drill.monthly(targets or (self.target(**options),), further)
             run.finish(clock.now(), "OK", {})
 
         assert list(folder.glob("restic-verify-*")) == [], "a drill leaves nothing behind"

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.drill.lab import HOST, Lab, counts
 from verifier.core.compare import LEFT
-from verifier.drill.monthly import Drilled
-
-PACKS = "packs left to another run"
+from verifier.drill.monthly import Drilled, Further
+from verifier.drill.part import PACKS_LEFT, Said
 
 
 def packs_read(found: Drilled) -> int:
     """Return how many packs a run read."""
     section: Any = found.section["repository"]
     return int(section["packs_read"])
+
+
+def part_that_says(section: Mapping[str, object]) -> Further:
+    """Return a part of a drill that shows this section."""
+    return Further("part", "part", lambda _: Said((), section))
 
 
 @pytest.fixture
@@ -92,6 +97,21 @@ def test_a_budget_that_does_not_keep_the_promise_is_said(filled: Lab) -> None:
     assert found.measurements["read_bytes"] <= 50_000  # type: ignore[operator]
 
 
+def test_a_run_that_reads_no_content_verifies_nothing(filled: Lab) -> None:
+    """With a budget below any file; what a rehearsal restored is content too, and so is a copy."""
+    nothing, restored, copied = (
+        {"rehearsals": [{"bytes": 0}]},
+        {"rehearsals": [{"bytes": 1}]},
+        {"packs_read": 1},
+    )
+    kinds = []
+    for section in ({}, nothing, restored, copied):
+        found = filled.drill(budget_bytes=3, further=(part_that_says(section),))
+        kinds.append({f.kind for f in found.findings})
+
+    assert [{"rotation-missed", "empty"}] * 2 + [{"rotation-missed"}] * 2 == kinds
+
+
 def test_when_the_time_is_up_nothing_more_is_begun_and_the_next_run_goes_on(filled: Lab) -> None:
     asked = 0
 
@@ -104,7 +124,7 @@ def test_when_the_time_is_up_nothing_more_is_begun_and_the_next_run_goes_on(fill
     rest = filled.drill()
 
     assert 0 < packs_read(cut) < 12
-    assert cut.coverage.skipped[PACKS] == 12 - packs_read(cut)
+    assert cut.coverage.skipped[PACKS_LEFT] == 12 - packs_read(cut)
     assert "rotation-missed" in {f.kind for f in cut.findings}
     assert 12 == packs_read(rest)
     assert () == rest.findings

@@ -23,7 +23,7 @@ from verifier.drill.ledger import Run
 from verifier.drill.mirror import compare_mirror
 from verifier.drill.monthly import Further, Known
 from verifier.drill.offsite import Compared, compare_copy
-from verifier.drill.part import Said, merged
+from verifier.drill.part import PACKS_LEFT, Said, merged
 from verifier.drill.places import covers
 from verifier.drill.recorded import open_record
 from verifier.drill.rehearse import Asked, Rehearsal, rehearse, wanted
@@ -105,7 +105,7 @@ class Parts:
             {**_copy_section(storage, compared), **whole.section()},
             compared.checked + whole.checked,
             compared.total + whole.total,
-            {"packs left to another run": whole.total - whole.checked},
+            {PACKS_LEFT: whole.total - whole.checked},
         )
 
     def _compare(self, offsite: Offsite, storage: Storage) -> Compared:

@@ -74,6 +74,11 @@ class Files:
         if len(self._waiting) >= _TOGETHER:
             self._flush()
 
+    @property
+    def proven_bytes(self) -> int:
+        """How much content is known in this round to be the same on both sides."""
+        return self.tally.held().get(self.rotation.round, (0, 0))[1]
+
     def keep(self, *, whole: bool) -> None:
         """Write down what was found.
 

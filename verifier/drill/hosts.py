@@ -24,6 +24,9 @@ from verifier.reader.repository import Repository
 
 ENDED = "snapshot groups that are current no more"
 
+PROVEN = "proven_bytes"
+"""Under what name a host's part says how much live content is as it was backed up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -100,6 +103,7 @@ class Hosts:
             {
                 "snapshots": [_entry(target, snapshot, one) for snapshot, one in judged],
                 "excluded": list(_excluded(target, answer)),
+                PROVEN: answer.files.proven_bytes,
             },
             checked,
             total,

@@ -5,7 +5,7 @@ Each part is done once a run and written down, so that a run that was killed goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,10 @@ from verifier.core.clock import Clock
 from verifier.core.finding import Finding
 from verifier.core.report import Coverage
 from verifier.core.snapshot import Snapshot
-from verifier.drill.hosts import Answer, Hosts
+from verifier.drill.hosts import PROVEN, Answer, Hosts
 from verifier.drill.integrity import Integrity, Reading, check_integrity
 from verifier.drill.ledger import Run
-from verifier.drill.part import Said, coverage, once
+from verifier.drill.part import PACKS_LEFT, Said, coverage, once
 from verifier.drill.scratch import scratch
 from verifier.drill.target import Target
 from verifier.reader.repository import Repository
@@ -162,11 +162,14 @@ def _drilled(integrity: Integrity, hosts: Mapping[str, Said], parts: Mapping[str
         integrity.section(),
         integrity.checked,
         integrity.total,
-        {"packs left to another run": integrity.total - integrity.checked},
+        {PACKS_LEFT: integrity.total - integrity.checked},
     )
     every = (packs, *hosts.values(), *parts.values())
     return Drilled(
-        findings=tuple(finding for said in every for finding in said.findings),
+        findings=(
+            *(finding for said in every for finding in said.findings),
+            *_unread(integrity, hosts, parts),
+        ),
         coverage=coverage(every),
         measurements={
             "hosts": len(hosts),
@@ -183,6 +186,25 @@ def _drilled(integrity: Integrity, hosts: Mapping[str, Said], parts: Mapping[str
     )
 
 
+def _unread(
+    integrity: Integrity, hosts: Mapping[str, Said], parts: Mapping[str, Said]
+) -> Iterator[Finding]:
+    """Yield that no content at all was read, where that is so: paths and dates prove none."""
+    copies = (part.section.get("packs_read") for part in parts.values())
+    live = (host.section.get(PROVEN) for host in hosts.values())
+    restored = [one.get("bytes") for one in _rehearsals(parts)]
+    if not (integrity.checked or any(copies) or any(live) or any(restored)):
+        detail = "no pack and no file's content was read: give it a larger budget, or more time"
+        yield Finding("empty", "repository", detail)
+
+
+def _rehearsals(parts: Mapping[str, Said]) -> Iterator[Mapping[str, object]]:
+    for said in parts.values():
+        entries = said.section.get("rehearsals", [])
+        assert isinstance(entries, list)
+        yield from entries
+
+
 def _listed(hosts: Mapping[str, Said], key: str) -> list[object]:
     found: list[object] = []
     for said in hosts.values():
@@ -194,12 +216,9 @@ def _listed(hosts: Mapping[str, Said], key: str) -> list[object]:
 
 def _further(parts: Mapping[str, Said]) -> dict[str, object]:
     """Return the further parts: rehearsals in one list, each other one under its name."""
-    rehearsals: list[object] = []
-    rest: dict[str, object] = {}
-    for name, said in parts.items():
-        entries = said.section.get("rehearsals")
-        if isinstance(entries, list):
-            rehearsals += entries
-        elif said.section:
-            rest[name.replace("-", "_")] = said.section
-    return {"rehearsals": rehearsals, **rest}
+    rest = {
+        name.replace("-", "_"): said.section
+        for name, said in parts.items()
+        if said.section and "rehearsals" not in said.section
+    }
+    return {"rehearsals": list(_rehearsals(parts)), **rest}

@@ -15,6 +15,9 @@ from verifier.drill.ledger import Run
 UNIT = "packs, paths and snapshots"
 """What the coverage of a drill counts."""
 
+PACKS_LEFT = "packs left to another run"
+"""Why packs were not read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
