@@ -14,7 +14,7 @@ from verifier.monitor.render.schema import problems
 
 SCRIPT = Path(sys.executable).with_name("restic-verify")
 
-LIMIT_S = 120
+LIMIT_S = 280
 """What takes longer hangs."""
 
 

@@ -186,6 +186,7 @@ def test_engine_gives_the_archive_the_id_it_says(tmp_path: Path, engine: DockerC
 
 
 @pytest.mark.heavy
+@pytest.mark.long
 @pytest.mark.timeout(500)
 def test_image_made_twice_is_the_same_bytes(tmp_path: Path) -> None:
     """Goal: nothing of the moment, the machine or chance is in the image.

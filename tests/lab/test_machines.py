@@ -17,7 +17,7 @@ import pytest
 from tests.lab.conftest import CONFIG, HOSTS, Lab, provision
 from tests.servers.machines import Bare
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.long]
 
 SECRETS = {"web1": "/etc/of-root", "db1": "/var/lib/dpkg/of-root"}
 RESTIC = "restic --no-cache --no-lock -r /mnt/storage/restic -p /mnt/keys/restic/password"

@@ -517,6 +517,7 @@ IN_CYCLE = "6"
 
 
 @pytest.mark.heavy
+@pytest.mark.long
 def test_cycle_that_goes_otherwise_is_found_where_the_decisions_are_right(tmp_path: Path) -> None:
     """Goal: what only a cycle shows is found, shrunk, and shown again by the file.
 

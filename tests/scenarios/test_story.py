@@ -39,7 +39,7 @@ from verifier.simulate.worlds.fleet_logs import LAST_FINISHED
 
 __all__ = ["clickhouse", "clickhouse_server", "pushgateway", "receiver"]
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1_500)]
+pytestmark = [pytest.mark.heavy, pytest.mark.long, pytest.mark.timeout(1_500)]
 
 ZONE = ZoneInfo("America/Los_Angeles")
 NIGHT = datetime(2024, 7, 14, 4, tzinfo=ZONE)
