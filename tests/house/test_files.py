@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, project_files
+from tests.house.tree import ROOT, SOURCE, project_files
 
 LOCK = ROOT / "ci" / "requirements.lock"
 
@@ -57,7 +57,7 @@ def test_path_of_one_machine_is_seen() -> None:
 
 
 def test_locks_hold_no_address() -> None:
-    for path in (LOCK, ROOT / "fixtures" / "toolchain.toml"):
+    for path in (LOCK, SOURCE / "restic" / "toolchain.toml"):
         assert "://" not in path.read_text(encoding="utf-8")
 
 

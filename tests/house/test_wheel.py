@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT, SOURCE, project_files
+from verifier.cli.toolchain import LOCK
 
 
 @pytest.mark.heavy
@@ -25,3 +26,8 @@ def test_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
 
     assert ours == names
     assert any(name.endswith(".j2") for name in names)
+
+
+def test_lock_of_releases_is_installed_with_the_package() -> None:
+    """`--restic 0.18.0` is asked of an installed program too, beside which no source tree lies."""
+    assert LOCK.is_relative_to(SOURCE)

@@ -16,7 +16,7 @@ from verifier.core.report import Coverage, Report, conclude
 if TYPE_CHECKING:
     from verifier.restic.toolchain import Toolchain
 
-LOCK = Path(__file__).parents[2] / "fixtures" / "toolchain.toml"
+LOCK = Path(__file__).parents[1] / "restic" / "toolchain.toml"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

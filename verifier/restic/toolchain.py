@@ -93,7 +93,7 @@ def _bad_lock(path: Path, found: str) -> ConfigError:
         line=None,
         found=found,
         expected="a lock of restic releases",
-        remedy="use the lock of the source tree, fixtures/toolchain.toml",
+        remedy="use the lock that comes with the package, verifier/restic/toolchain.toml",
     )
 
 
