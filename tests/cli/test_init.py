@@ -17,7 +17,9 @@ import pytest
 from tests.cli.console import environment, report, run
 from tests.retention.test_guess import EXAMPLE, NEW, made, survivors
 from verifier.cli.main import main
-from verifier.config.load import load
+from verifier.cli.render import all_files
+from verifier.config.defaults import PROBE, defaults
+from verifier.config.load import load, parse
 from verifier.config.models import Config
 from verifier.core.policy import Policy
 from verifier.core.snapshot import Snapshot
@@ -73,6 +75,16 @@ def test_hosts_schedule_and_policy_are_found(tmp_path: Path) -> None:
     assert (30, 12) == (config.policy().daily, config.policy().monthly)
     assert max(map(len, text.splitlines())) <= 100
     assert "# [offsite]" in text
+
+
+def test_probes_right_to_read_is_there_to_be_taken(tmp_path: Path) -> None:
+    """Where only restic may read everything, a drill without it finds all of it unreadable."""
+    text, config = written(tmp_path, host("web1"))
+    taken = parse(text.replace("# become", "become"), "verify.toml", {"RESTIC_REPOSITORY": "/r"})
+
+    assert () == config.hosts[0].become
+    assert PROBE == taken.hosts[0].become
+    assert f"hosts/web1{PROBE[-1]}" in all_files(defaults())
 
 
 def test_other_lists_of_paths_and_hosts_of_old_are_comments(tmp_path: Path) -> None:

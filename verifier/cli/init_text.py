@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from verifier.cli.init_guess import Guessed, HostSeen
 from verifier.cli.init_seen import Seen
+from verifier.config.defaults import PROBE
 from verifier.config.patterns import ExcludePatterns
 from verifier.config.policy import RULES
 from verifier.config.values import Name, Paths
@@ -242,6 +243,9 @@ def _host(host: HostSeen, seen: Seen, machine: Machine) -> str:
         toml_comment(f"Of its newest snapshot, {newest.snapshot.short_id} of {_minute(at)}.")
     )
     lines.append(toml_pair("include", newest.snapshot.paths))
+    if host.name != machine.name:
+        why = "What lets the drill read every file there, once `render` has installed it:"
+        lines += [toml_comment(why), toml_commented(toml_pair("become", PROBE))]
     lines += _excludes(newest.excludes)
     for other in host.others:
         when = _minute(other.snapshot.taken_at)

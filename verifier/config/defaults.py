@@ -12,6 +12,8 @@ _HOSTS: dict[str, dict[str, list[str]]] = {
     "db1": {"include": ["/etc", "/var/backups/postgresql"]},
     "mail1": {"include": ["/etc", "/home", "/var/mail"], "exclude": ["/home/*/.cache"]},
 }
+PROBE = ("sudo", "-n", "/usr/local/sbin/permit-probe")
+"""What a host's `become` says where the drill reads by what `render` installs for it."""
 
 
 def defaults() -> Config:
@@ -33,7 +35,7 @@ def defaults() -> Config:
             },
             "offsite": {"method": "rclone-sync", "target": "offsite:restic"},
             "hosts": [
-                {"name": name, "repository": "/mnt/jak/restic", **lists}
+                {"name": name, "repository": "/mnt/jak/restic", "become": list(PROBE), **lists}
                 for name, lists in _HOSTS.items()
             ],
         }
