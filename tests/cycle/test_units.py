@@ -179,6 +179,15 @@ def test_the_drill_is_given_one_right_and_sees_the_whole_machine() -> None:
     assert set() == hiding & found.keys()
 
 
+def test_the_drill_may_give_back_every_mode() -> None:
+    """A rehearsal whose setuid files come back without their mode would tell of `metadata`."""
+    drill, cycle = (service(f"{name}.service") for name in ("restic-verify-monthly", "run-backups"))
+
+    assert "RestrictSUIDSGID" not in drill
+    assert "@chown" in drill["SystemCallFilter"]
+    assert ["yes"] == cycle["RestrictSUIDSGID"]
+
+
 def test_the_drill_cannot_write_to_what_it_drills() -> None:
     written = service("restic-verify-monthly.service")["ReadWritePaths"]
     backups = service("run-backups.service")["ReadWritePaths"]
