@@ -278,8 +278,10 @@ def test_figures_are_those_of_what_was_restored(stage: Stage) -> None:
     for number in range(30):
         (stage.live / f"file{number}").write_bytes(bytes([number]) * 1000)
     stage.backup()
-    section = stage.rehearse(sample=stage.sample(budget_bytes=10_000)).section
+    found = stage.rehearse(sample=stage.sample(budget_bytes=10_000))
+    section, larger = found.section, "larger than what was left of its budget"
 
+    assert found.skipped[f"restore sample: {larger}"] == 20
     assert section["files"] == 10
     assert section["bytes"] == 10_000
     assert section["of_entries"] == 31

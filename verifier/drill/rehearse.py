@@ -216,7 +216,7 @@ class _Trial:
             detail = "nothing of its snapshot could be chosen for a rehearsal"
             self.findings.append(Finding("empty", self.asked.host, detail))
         for reason, count in self.sample.passed_over.items():
-            self.skipped[reason] += count
+            self.skipped[f"restore sample: {reason}"] += count
         return Rehearsed(
             tuple(self.findings),
             self.comparison.checked,

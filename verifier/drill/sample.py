@@ -218,17 +218,20 @@ class _Choice:
         taken: dict[str, tuple[Recorded, str]] = {}
         spent: Counter[str] = Counter()
         whole: list[str] = []
+        larger: set[str] = set()
         for reason, unit in self._in_order():
             group = reason.partition(":")[0]
             new = [one for one in unit.members if one.entry.path not in taken]
             size_bytes = sum(one.entry.size for one in new if one.entry.type == "file")
             over = spent[group] + size_bytes > self._allowed(reason)
             if over or spent.total() + size_bytes > self.wanted.budget_bytes:
-                self.passed_over["larger than what was left of the budget"] += 1
+                larger.update(one.entry.path for one in new)
             elif len(taken) + len(new) <= self.wanted.entries:
                 spent[group] += size_bytes
                 taken.update((one.entry.path, (one, reason)) for one in new)
                 whole += [unit.path] if unit.whole else []
+        # What is too large for one reason's share may be chosen for the next reason.
+        self.passed_over["larger than what was left of its budget"] += len(larger - taken.keys())
         paths = sorted(taken, key=path_order)
         return Sample(
             entries=tuple(taken[path][0] for path in paths),
@@ -237,7 +240,7 @@ class _Choice:
             size_bytes=spent.total(),
             total=self.total,
             absent=tuple(sorted(self.absent, key=path_order)),
-            passed_over=dict(self.passed_over),
+            passed_over={why: count for why, count in self.passed_over.items() if count},
         )
 
     def _in_order(self) -> Iterator[tuple[str, Unit]]:
