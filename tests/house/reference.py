@@ -28,6 +28,8 @@ names and values.
 | 64 | | wrong usage or configuration |
 | 130, 143, 129 | | interrupted by SIGINT, SIGTERM, SIGHUP; `daemon` and `dashboard` end with 0 |
 
+`daemon` and `dashboard` run until SIGINT or SIGTERM, and then end with 0.
+
 [What is found](findings.md) makes the verdict. Two options are the same everywhere: `--json` prints
 exactly one JSON object on standard output, whatever happens ([its schema](report.md)); `--report
 DIR` writes an HTML page and the JSON report into DIR.
