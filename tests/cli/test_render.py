@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tests.cycle.test_render import changed
 from verifier.cli.main import main
 from verifier.cli.render import all_files, chosen, of_machine
 from verifier.config.defaults import defaults
+from verifier.core.checkup import Seen
 from verifier.core.errors import UsageError
 from verifier.cycle.file import File
+from verifier.drill.checkup.hosts import judge_permit, judge_script, judge_variable
 
 EXAMPLE = Path(__file__).parents[2] / "fixtures" / "example" / "verify.toml"
 FILES = {
@@ -49,6 +52,24 @@ def test_a_name_of_none_or_several_says_which_there_are(name: str, remedy: str) 
         chosen(FILES, name)
 
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        judge_variable("", "marker", "web1"),
+        judge_script(["absent"], b"x", "web1"),
+        judge_permit(1, "sudo: a password is required", "web1"),
+    ],
+)
+def test_what_doctor_says_to_render_can_be_rendered(
+    seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its remedy's own command, run on a configuration with several hosts."""
+    (command,) = re.findall(r"`restic-verify ([^`]+)`", seen.remedy)
+
+    assert 0 == main([*command.split(), "--config", str(EXAMPLE)])
+    assert "RESTIC_PASSWORD" in capsys.readouterr().out
 
 
 HOSTS = [

@@ -21,7 +21,7 @@ from verifier.core.errors import (
 )
 from verifier.core.host import Command, Completed, without_stacks
 from verifier.core.policy import Policy
-from verifier.fleet.local import LocalHost
+from verifier.fleet.local import CLEAN_ENV, LocalHost
 from verifier.restic import binary
 from verifier.restic.binary import Restic, Writer
 from verifier.restic.commands import Access, Filter
@@ -116,6 +116,49 @@ def test_who_gives_no_password_hears_how_to(said: bytes, remedy: str) -> None:
         binary.run(Replay(1, stderr=said), Command(("restic",)))
 
     assert remedy in caught.value.remedy
+
+
+_SEE = "see that /keys/p is there and that this user may read it (is its data set still locked?)"
+
+
+@pytest.mark.parametrize(
+    ("said", "env", "remedy"),
+    [
+        (b"Resolving password failed: Fatal: /keys/p does not exist", {}, _SEE),
+        (b"Resolving password failed: Readfile: open /keys/p: permission denied", {}, _SEE),
+        (b"Resolving password failed: odd", {"RESTIC_PASSWORD_FILE": "/keys/p"}, _SEE),
+        (
+            b"Fatal: an empty password is not a password",
+            {"RESTIC_PASSWORD_FILE": "/keys/p"},
+            "write the password into /keys/p",
+        ),
+        (
+            b"Resolving password failed: exit status 1",
+            {"RESTIC_PASSWORD_COMMAND": "pass restic"},
+            "run the password command by hand",
+        ),
+    ],
+)
+def test_what_was_to_give_the_password_is_named(
+    said: bytes, env: dict[str, str], remedy: str
+) -> None:
+    with pytest.raises(ResticFailed) as caught:
+        binary.run(Replay(1, stderr=said), Command(("restic",), env=env))
+
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_password_file_that_is_not_there_is_named_by_the_real_restic(
+    tmp_path: Path, restic_program: str, named: bool
+) -> None:
+    file = str(tmp_path / "password")
+    access = Access(str(tmp_path), password_file=file if named else None)
+    here = LocalHost(env={**CLEAN_ENV, "RESTIC_PASSWORD_FILE": file})
+    with pytest.raises(ResticFailed) as caught:
+        binary.Restic(here, restic_program, access).snapshots()
+
+    assert f"see that {file} is there" in caught.value.remedy
 
 
 def test_a_repository_that_may_not_be_read_is_not_called_absent() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -58,8 +59,11 @@ _FAILURES: tuple[tuple[type[ResticFailed], int, tuple[str, ...], str], ...] = (
 _NO_SPACE = ("no space left on device", "disk quota exceeded")
 _DENIED = ("permission denied", "operation not permitted")
 
-_NO_PASSWORD = ("an empty password is not", "Resolving password failed")
+_EMPTY, _UNRESOLVED = "an empty password is not", "Resolving password failed"
 """Without one restic asks the terminal, which here is none."""
+
+_PASSWORD_FILE = re.compile(rf"{_UNRESOLVED}: (?:Fatal: (.+) does not|\w+: (?:open|read) (.+):) ")
+"""Names the file that was to give the password, also where the host's own environment names it."""
 
 
 def run(host: Host, command: Command, *, timeout_s: float | None = None) -> Completed:
@@ -88,18 +92,37 @@ def failure(command: Command, done: Completed) -> CannotVerify:
         )
     if done.status == _NOT_FOUND:
         return _missing(command.argv[0], text)
-    denied = any(words in everything for words in _DENIED)
+    lacking = _password_remedy(command, everything)
+    denied = any(words in everything for words in _DENIED) and not lacking
     for kind, status, words, remedy in _FAILURES:
         # Older releases ask for the repository's place even where they may not look at it.
         spoken = any(w in everything for w in words) and not (denied and kind is NoRepository)
         if done.status == status or spoken:
             return kind(str(command), done.status, text, remedy)
-    remedy = "run the command by hand to see more"
+    remedy = lacking or "run the command by hand to see more"
     if denied:
         remedy = "let this user read the repository"
-    elif any(words in everything for words in _NO_PASSWORD):
-        remedy = "set RESTIC_PASSWORD_FILE, or RESTIC_PASSWORD_COMMAND if that prints the password"
     return ResticFailed(str(command), done.status, text, remedy)
+
+
+def _password_remedy(command: Command, said: str) -> str:
+    """Return what to do about a password that could not be had; empty where that is not so."""
+    empty = _EMPTY in said
+    if not empty and _UNRESOLVED not in said:
+        return ""
+    file = command.env.get("RESTIC_PASSWORD_FILE")
+    if not file and (named := _PASSWORD_FILE.search(said)):
+        file = named[1] or named[2]
+    if file:
+        return (
+            f"write the password into {file}, which holds none"
+            if empty
+            else f"see that {file} is there and that this user may read it (is its data set still "
+            "locked?)"
+        )
+    if command.env.get("RESTIC_PASSWORD_COMMAND"):
+        return "run the password command by hand; it must print the password and end with status 0"
+    return "set RESTIC_PASSWORD_FILE, or RESTIC_PASSWORD_COMMAND if that prints the password"
 
 
 class Restic:

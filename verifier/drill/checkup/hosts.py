@@ -33,6 +33,9 @@ Grant = Literal["file", "unit", "permit"]
 
 _VARIABLE = "RESTIC_PASSWORD"
 
+_SSHD = "/etc/ssh/sshd_config.d/50-restic.conf"
+"""What lets that variable in; as `cycle.render` installs it."""
+
 _REASONS = (
     ("Host key verification failed", "see who answers there; `ssh-keygen -R` forgets the old key"),
     ("REMOTE HOST IDENTIFICATION", "see who answers there; `ssh-keygen -R` forgets the old key"),
@@ -122,7 +125,8 @@ class Wanted:
     def _ask_variable(self) -> Seen:
         assert self.sending is not None, "it is far away"
         done = self.sending.run(Command(("printenv", _VARIABLE)), timeout_s=LIMIT_S)
-        return judge_variable(done.stdout.decode(errors="replace").rstrip("\n"), self.marker)
+        arrived = done.stdout.decode(errors="replace").rstrip("\n")
+        return judge_variable(arrived, self.marker, self.name)
 
     def _ask_script(self) -> Seen:
         script = (
@@ -174,13 +178,13 @@ class Wanted:
         return judge_mount(folder, said, self.config_digest)
 
 
-def judge_variable(arrived: str, marker: str) -> Seen:
+def judge_variable(arrived: str, marker: str, host: str) -> Seen:
     """Judge what arrived of the text that was sent as the password is."""
     if arrived == marker:
         return fine(f"{_VARIABLE} arrives")
     remedy = (
-        f"let its sshd have `AcceptEnv {_VARIABLE}`: `restic-verify render 50-restic.conf` prints "
-        "the file; then reload sshd"
+        f"let its sshd have `AcceptEnv {_VARIABLE}`: `restic-verify render hosts/{host}{_SSHD}` "
+        "prints the file; then reload sshd"
     )
     if arrived:
         # Not what it is: it may be a password.
