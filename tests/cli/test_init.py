@@ -139,6 +139,33 @@ def test_where_nothing_was_removed_everything_is_kept(tmp_path: Path) -> None:
     assert "nothing shows that a snapshot was ever removed" in text.replace("\n# ", " ")
 
 
+@pytest.mark.parametrize(("days", "sure"), [(1, False), (6, False), (7, True), (100, True)])
+def test_schedule_is_sure_from_a_week_of_runs_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], days: int, sure: bool
+) -> None:
+    text, _ = written(tmp_path, host("web1", days=days), "--json")
+    (times, *_) = report(capsys.readouterr().out)["guesses"]
+    said = text.replace("\n# ", " ")
+
+    assert ("schedule.times", "04:00", sure) == (times["about"], times["value"], times["sure"])
+    assert f"[schedule] Guessed ({'sure' if sure else 'not sure'}): 100% of the snap" in said
+    assert (f"of no more than {days} run" in said) is not sure
+
+
+def test_snapshots_of_one_run_are_one(tmp_path: Path) -> None:
+    stored = host("web1", days=5)
+    other = [{**one, "id": f"0{one['id']}", "paths": ["/var"]} for one in stored]
+    text, _ = written(tmp_path, stored + other)
+
+    assert "of no more than 5 runs" in text.replace("\n# ", " ")
+
+
+def test_one_snapshot_is_in_the_singular(tmp_path: Path) -> None:
+    text, _ = written(tmp_path, host("web1", days=1))
+
+    assert "from 1 snapshot of 1 host." in text.replace("\n# ", " ")
+
+
 def test_tags_are_told_and_not_guessed(tmp_path: Path) -> None:
     text, _ = written(tmp_path, host("web1", tags=["pinned"]))
 

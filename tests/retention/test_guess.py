@@ -85,7 +85,7 @@ def survivors(snapshots: Sequence[Snapshot], policy: Policy, rules: Rules) -> li
 
 def habit(times: Sequence[time] = (time(4),), zone: tzinfo = PACIFIC, every: int = 1) -> Habit:
     """Return a schedule as it would be found."""
-    return Habit(tuple(times), ZoneGuess("x", zone), every, 1.0, timedelta(0), timedelta(0))
+    return Habit(tuple(times), ZoneGuess("x", zone), every, 1.0, timedelta(0), timedelta(0), 7)
 
 
 def guessed(

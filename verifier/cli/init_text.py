@@ -17,9 +17,13 @@ from verifier.config.policy import RULES
 from verifier.config.values import Name, Paths
 from verifier.config.write import toml_comment, toml_commented, toml_pair, toml_text
 from verifier.core.policy import UNLIMITED
+from verifier.monitor.render.wording import count
 from verifier.retention.guess.policy import PolicyGuess, Range
 
 _SAME_NAMED = 3
+
+SURE_RUNS = 7
+"""A schedule that made fewer may as well be another: a week shows a daily one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Guess:
     """One thing that was guessed, for people.
 
     Attributes:
-        sure: whether nothing that was seen speaks for another answer.
+        sure: whether enough was seen, and nothing of it speaks for another answer.
     """
 
     about: str
@@ -73,24 +77,27 @@ def configured(guessed: Guessed) -> tuple[HostSeen, ...]:
 def guesses(guessed: Guessed) -> tuple[Guess, ...]:
     """Return what was guessed, each with why."""
     habit, policy = guessed.habit, guessed.policy
-    zone_sure = habit.zone.changed or habit.zone.name == "UTC"
+    enough = habit.runs >= SURE_RUNS
+    times_sure = enough and habit.regular >= 1.0
+    zone_sure = enough and (habit.zone.changed or habit.zone.name == "UTC")
+    policy_sure = policy.exact and policy.missed == 0 and bool(policy.ranges)
     return (
-        Guess("schedule.times", _times(guessed), habit.regular >= 1.0, _why_times(guessed)),
+        Guess("schedule.times", _times(guessed), times_sure, _why_times(guessed)),
         Guess("schedule.timezone", habit.zone.name, zone_sure, _why_zone(guessed)),
-        Guess(
-            "retention",
-            str(policy.policy),
-            policy.exact and policy.missed == 0 and bool(policy.ranges),
-            _why_policy(policy),
-        ),
+        Guess("retention", str(policy.policy), policy_sure, _why_policy(policy)),
     )
 
 
+def _remark(guess: Guess) -> str:
+    """Return the comment above what was guessed."""
+    return toml_comment(f"Guessed ({'sure' if guess.sure else 'not sure'}): {guess.why}")
+
+
 def _head(seen: Seen, guessed: Guessed, now: datetime) -> str:
-    hosts = len(guessed.hosts)
     about = (
         f"A first configuration, made by `restic-verify init` on {now:%Y-%m-%d} from "
-        f"{len(seen.stored)} snapshots of {hosts} host{'s' if hosts > 1 else ''}. What is guessed "
+        f"{count(len(seen.stored), 'snapshot')} of {count(len(guessed.hosts), 'host')}. What is "
+        "guessed "
         "says so: look at it before anything is installed or forgotten by it. "
         "docs/configuration.md explains every key, `restic-verify doctor` says what is missing."
     )
@@ -122,7 +129,8 @@ def _coordinator(machine: Machine) -> str:
 
 def _schedule(guessed: Guessed) -> str:
     habit = guessed.habit
-    lines = ["[schedule]", toml_comment(f"Guessed: {_why_times(guessed)}")]
+    times, zone, _ = guesses(guessed)
+    lines = ["[schedule]", _remark(times)]
     if habit.every_days > 1:
         rare = (
             f"Backups seem to be made every {habit.every_days} days. A schedule here is daily: the "
@@ -130,7 +138,7 @@ def _schedule(guessed: Guessed) -> str:
         )
         lines.append(toml_comment(rare))
     lines.append(toml_pair("times", [f"{at:%H:%M}" for at in habit.times]))
-    lines.append(toml_comment(f"Guessed: {_why_zone(guessed)}"))
+    lines.append(_remark(zone))
     lines.append(toml_pair("timezone", habit.zone.name))
     return "\n".join(lines)
 
@@ -143,9 +151,10 @@ def _why_times(guessed: Guessed) -> str:
     habit = guessed.habit
     sooner, later = (f"{_span(late)}" for late in (habit.earliest, habit.latest))
     after = sooner if sooner == later else f"{sooner} to {later}"
+    few = f", of no more than {count(habit.runs, 'run')}," if habit.runs < SURE_RUNS else ""
     return (
-        f"{habit.regular:.0%} of the snapshots are dated at these times of day; the first of a run "
-        f"{after} after."
+        f"{habit.regular:.0%} of the snapshots{few} are dated at these times of day; the first of "
+        f"a run {after} after."
     )
 
 
@@ -170,7 +179,8 @@ def _why_zone(guessed: Guessed) -> str:
 
 def _retention(guessed: Guessed) -> str:
     policy = guessed.policy
-    lines = ["[retention]", toml_comment(f"Guessed: {_why_policy(policy)}")]
+    *_, retention = guesses(guessed)
+    lines = ["[retention]", _remark(retention)]
     ranges = {f"keep-{one.rule}": one for one in policy.ranges}
     for rule in RULES:
         if not rule.startswith("keep-within") and rule != "keep-tag":
@@ -204,20 +214,26 @@ def _why_policy(policy: PolicyGuess) -> str:
             "what to keep before `forget` runs by it; `restic-verify plan` shows what would go."
         )
     told = (
-        f"these counts leave just the {policy.snapshots} snapshots that are there, and explain why "
-        f"{policy.removed} others are not"
+        f"these counts leave just the {count(policy.snapshots, 'snapshot')} that "
+        f"{_are(policy.snapshots)} there, and explain why {count(policy.removed, 'other')} "
+        f"{_are(policy.removed)} not"
     )
     if not policy.exact:
         told = (
-            f"no counts leave just what is there; these come nearest, over {policy.snapshots} "
-            f"snapshots and {policy.removed} that are gone"
+            "no counts leave just what is there; these come nearest, over "
+            f"{count(policy.snapshots, 'snapshot')} and {policy.removed} that "
+            f"{_are(policy.removed)} gone"
         )
     if policy.missed:
-        told += f", if {policy.missed} backups that were due never took place"
+        told += f", if {count(policy.missed, 'due backup')} never took place"
     return (
         f"{told}. Rules that kept nothing by themselves so far do not show, as years in a history "
         "of months."
     )
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _offsite() -> str:

@@ -230,7 +230,7 @@ class FileChange(TypedDict):
 
 
 class GuessRecord(TypedDict):
-    """One thing that `init` guessed; `sure` where nothing that was seen speaks against it."""
+    """One thing that `init` guessed; `sure` where enough was seen and none speaks against it."""
 
     about: str
     value: str

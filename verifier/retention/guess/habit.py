@@ -35,6 +35,7 @@ class Habit:
         every_days: days from one day with backups to the next.
         regular: the share of the snapshots that lie at these times, from 0 to 1.
         earliest, latest: how long after its time a run's first snapshot is dated.
+        runs: how many of them the host shows that shows the most.
     """
 
     times: tuple[time, ...]
@@ -43,6 +44,7 @@ class Habit:
     regular: float
     earliest: timedelta
     latest: timedelta
+    runs: int
 
 
 def find_habit(
@@ -66,7 +68,14 @@ def find_habit(
     times = tuple(sorted({_rounded(minute) for minute in starts}))
     delays = [timedelta(minutes=(m - _minutes(_rounded(m))) % 1440) for m in starts]
     every = min(_every_days(history, zones[name]) for history in histories)
-    return Habit(times, guess, every, regular, min(delays), max(delays))
+    shown = max(map(_runs, histories))
+    return Habit(times, guess, every, regular, min(delays), max(delays), shown)
+
+
+def _runs(history: Sequence[datetime]) -> int:
+    # A host with several lists of paths has several snapshots of one run.
+    apart = timedelta(minutes=APART_MIN / MANY_A_DAY)
+    return 1 + sum(later - sooner > apart for later, sooner in pairwise(history))
 
 
 def _runs_a_day(history: Sequence[datetime]) -> int:
