@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,24 @@ def test_the_example_is_the_production_set_up() -> None:
     ]
     assert {"/mnt/jak/restic"} == {config.mounted(host) for host in config.hosts}
     assert "/mnt/keys/restic/password" == config.key_file
+
+
+def test_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "verify.toml")
+    with pytest.raises(ConfigError, match="a pipe, which is no file"):
+        load(tmp_path / "verify.toml", {})
+
+
+def test_pipe_that_a_shell_has_opened_is_read() -> None:
+    out, into = os.pipe()
+    try:
+        os.write(into, TEXT.encode())
+        os.close(into)
+        found = load(Path(f"/dev/fd/{out}"), {})
+    finally:
+        os.close(out)
+
+    assert defaults() == found
 
 
 def test_another_setting_is_another_digest() -> None:

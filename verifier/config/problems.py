@@ -51,6 +51,10 @@ class Problem:
     remedy: str
 
 
+_HANDED_OVER = ("/dev/stdin", "/dev/fd", "/proc/self/fd")
+"""Below these a pipe has been opened already: by a shell that writes `<(...)`."""
+
+
 def read_text(path: Path) -> str:
     """Return the text of a TOML file.
 
@@ -59,6 +63,8 @@ def read_text(path: Path) -> str:
     """
     about, remedy = "a readable TOML file", "see that the path is right and that you may read it"
     try:
+        if path.is_fifo() and not any(map(path.is_relative_to, _HANDED_OVER)):
+            raise ValueError("a pipe, which is no file")  # that would be waited for without end
         with path.open("rb") as file:
             written = file.read(SIZE_MAX_BYTES + 1)
         if len(written) > SIZE_MAX_BYTES:

@@ -62,23 +62,31 @@ def install(files: Mapping[str, File], changes: Iterable[Change], folder: Path) 
     """Write the files that differ, each with its mode.
 
     Raises:
-        CannotVerify: one cannot be written; then none has been, unless a rename itself failed.
+        CannotVerify: one cannot be written; then none has been, unless a rename itself failed,
+            and no folder is left that was made for them.
     """
     ready: list[tuple[Path, Path]] = []
+    made: list[Path] = []
     try:
         for change in changes:
             if change.state != "unchanged":
                 place = folder / change.name
                 with _writing(place):
+                    _make_folders(place.parent, made)
                     ready.append((_beside(place, files[change.name]), place))
         while ready:
             new, place = ready[0]
             with _writing(place):
                 new.replace(place)
             ready.pop(0)
+        made.clear()
     finally:
         for new, _ in ready:
             new.unlink(missing_ok=True)
+        for one in reversed(made):
+            # One that something is in by now stays.
+            with suppress(OSError):
+                one.rmdir()
 
 
 def _compare(name: str, file: File, place: Path) -> Change:
@@ -110,16 +118,22 @@ def _diff(name: str, stored: bytes, wanted: str) -> Iterator[str]:
     yield from difflib.unified_diff(there, here, *names, lineterm="")
 
 
-def _make_folders(folder: Path) -> None:
+def _make_folders(folder: Path, made: list[Path]) -> None:
     # Whatever the umask: settings of ssh are for others to read.
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+        try:
+            one.mkdir()
+        except FileExistsError:
+            if not one.is_dir():
+                raise
+            # Somebody else was faster, and it is not ours to remove.
+            continue
+        made.append(one)
         one.chmod(0o755)
 
 
 def _beside(place: Path, file: File) -> Path:
-    _make_folders(place.parent)
     for left in place.parent.glob(f".{glob.escape(place.name)}.*{_BESIDE}"):
         # Of a run that was killed.
         left.unlink(missing_ok=True)
