@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from verifier.cli import secrets
 from verifier.cli.secrets import repository_password, split_command
 from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.host import Command
@@ -81,6 +82,20 @@ def test_failing_command_cannot_be_used(command: str) -> None:
         ask({"RESTIC_PASSWORD_COMMAND": command})
 
     assert "password command" == caught.value.subject
+
+
+@pytest.mark.parametrize(("after_s", "told"), [(0.05, True), (60.0, False)])
+def test_who_waits_long_for_a_command_is_told_for_what(
+    after_s: float,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(secrets, "TOLD_AFTER_S", after_s)
+
+    assert "late" == ask({"RESTIC_PASSWORD_COMMAND": "sh -c 'sleep 0.5; echo late'"})
+    said = "restic-verify: waiting for the password command (sh), at most 300 s\n"
+    assert (said if told else "") == capsys.readouterr().err
 
 
 def test_password_is_never_in_an_error() -> None:

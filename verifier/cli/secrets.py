@@ -8,16 +8,23 @@ answers of restic 0.14.0 and 0.19.1 to odd commands and files.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Protocol
 
+from verifier.cli.output import put
 from verifier.config.values import Secret
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
 from verifier.core.host import Command, Host
 
 COMMAND_LIMIT_S = 300.0
 """How long a password command may take: it may ask a key server, or a person."""
+
+TOLD_AFTER_S = 5.0
+"""Who has waited for one so long is told what for."""
 
 
 class Settings(Protocol):
@@ -116,12 +123,26 @@ def _from_words(words: tuple[str, ...], subject: str, host: Host) -> str:
     # What it says on standard error may be the password too, so that is not repeated.
     remedy = "run the command by hand; it must print the password and end with status 0"
     try:
-        done = host.run(Command(words), timeout_s=COMMAND_LIMIT_S)
+        with _waiting(f"the {subject} ({words[0]})"):
+            done = host.run(Command(words), timeout_s=COMMAND_LIMIT_S)
     except ToolMissing as error:
         raise CannotVerify(subject, error.message, remedy) from error
     if done.status:
         raise CannotVerify(subject, f"ended with {done.status}", remedy)
     return _told(done.stdout, subject)
+
+
+@contextmanager
+def _waiting(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for, where that takes long."""
+    said = f"restic-verify: waiting for {what}, at most {COMMAND_LIMIT_S:.0f} s\n"
+    timer = Timer(TOLD_AFTER_S, lambda: put(sys.stderr, said))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _from_file(file: str) -> str:
