@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FloatRect, sync_playwright
 
 from tests.docs.pages import DOCS
-from tests.docs.tutorial import written_anew
+from tests.docs.tutorial import READER, WRITTEN, written_anew
 from tests.evidence import year
 from tests.evidence.chain import make_keys
 from tests.house.tree import ROOT
@@ -28,20 +28,31 @@ from verifier.monitor.history.memory import open_history
 
 PICTURES = DOCS / "pictures"
 PORT = 18_642
-WIDTH = 960
+WIDTH, MARGIN = 960, 16
 
 
-def _shoot(browser: Browser, url: str, name: str, height: int) -> None:
-    page = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
+def _shoot(browser: Browser, url: str, name: str, last: str) -> None:
+    """Take a page down to the end of the first element that a selector names."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": 800}, color_scheme="light")
     page.goto(url)
-    page.screenshot(path=PICTURES / f"{name}.png")
+    box = page.locator(last).first.bounding_box()
+    assert box is not None, f"{last} is on no page"
+    height = box["y"] + box["height"] + MARGIN
+    clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True, clip=clip)
     page.close()
+
+
+def _as_read(page: Path) -> Path:
+    """Return a page of the tutorial with the reader's folder in it."""
+    page.write_text(page.read_text(encoding="utf-8").replace(str(WRITTEN), READER), "utf-8")
+    return page
 
 
 def _controls(folder: Path) -> Path:
     """Make the page of a year, and return it."""
     keys = make_keys(folder)
-    for report in year.year():
+    for report in year.year(copied=True):
         made = signed(report, keys.private, folder / "evidence")
     line = ("report", "controls", str(folder / "evidence"), "--key", str(keys.public))
     days = ("--since", "2025-12-01", "--until", "2026-11-25", "--last", made.sha256)
@@ -81,11 +92,12 @@ def main() -> None:
         tempfile.TemporaryDirectory() as name,
         written_anew() as tutorial,
     ):
-        _shoot(browser, (tutorial / "proof" / "index.html").as_uri(), "proof", 1_240)
-        _shoot(browser, (tutorial / "report" / "index.html").as_uri(), "monthly", 900)
-        _shoot(browser, _controls(Path(name)).as_uri(), "controls", 700)
+        proof, report = (_as_read(tutorial / one / "index.html") for one in ("proof", "report"))
+        _shoot(browser, proof.as_uri(), "proof", "details figure")
+        _shoot(browser, report.as_uri(), "monthly", "section:has-text('Groups under')")
+        _shoot(browser, _controls(Path(name)).as_uri(), "controls", "table.controls")
         with _dashboard(Path(name)) as url:
-            _shoot(browser, url, "dashboard", 800)
+            _shoot(browser, url, "dashboard", "section:has(table.hosts)")
 
 
 if __name__ == "__main__":

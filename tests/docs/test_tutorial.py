@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Line, console_lines
-from tests.docs.tutorial import PAGE, normal, rewritten, run
+from tests.docs.tutorial import PAGE, SYSTEM, normal, rewritten, run
 
 
 @pytest.mark.heavy
@@ -44,8 +44,11 @@ def test_what_may_differ_is_left_out_and_nothing_else(said: str, printed: str, s
 
 def test_page_is_written_anew_in_place(tmp_path: Path) -> None:
     text = "```console\n$ a\nold\n$ b\n```\n\nwords\n\n```console\n$ a\n```\n"
+    with_ours = "2\nWith: os Linux 6.1-ours, python 3\n"
     page = tmp_path / "page.md"
     page.write_text(text)
-    written = rewritten(text, console_lines(page), ["1\n", "2\n", ""])
+    written = rewritten(text, console_lines(page), ["1\n", with_ours, ""])
 
-    assert written == text.replace("old\n", "1\n").replace("$ b\n", "$ b\n2\n")
+    assert written == text.replace("old\n", "1\n").replace(
+        "$ b\n", f"$ b\n2\nWith: os {SYSTEM}, python 3\n"
+    )

@@ -213,6 +213,8 @@ def test_page_maps_evidence_to_controls(section: Controls) -> None:
         "Never more than 15 days from one test to the next.",
         "Verdicts: 22 OK, 1 CRITICAL, 1 UNKNOWN.",
         "2 failures seen, 2 of them over by a later test; 0 not over.",
+        "The off-site copy was searched for a host&#39;s snapshots 24 times, and held a complete "
+        "one 12 times.",
         "No newest snapshot was older than 1 day 2 h when it was looked at.",
         "717 backups succeeded and 3 failed.",
         "The longest time between two good backups of a host was 4 days.",

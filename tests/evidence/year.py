@@ -18,8 +18,8 @@ LOST, UNREACHABLE = 5, 9
 """The months, from 0, in which a pack is found damaged, and in which db1 does not answer."""
 
 
-def monthly(month: int) -> dict[str, object]:
-    """Return the drill of a month, from 0."""
+def monthly(month: int, *, copied: bool = False) -> dict[str, object]:
+    """Return the drill of a month, from 0; of db1 the off-site copy has nothing unless `copied`."""
     at = FIRST + timedelta(days=30 * month)
     hosts = {n: size for n, size in HOSTS.items() if (month, n) != (UNREACHABLE, "db1")}
     found: tuple[Finding, ...] = ()
@@ -39,6 +39,7 @@ def monthly(month: int) -> dict[str, object]:
             "off_site": {
                 "location": "s3:example/bucket",
                 **envelopes.copied("web1"),
+                **({"hosts": [_copied(name) for name in HOSTS]} if copied else {}),
                 **_packs(4_200 + 20 * month, 350),
             },
         },
@@ -53,10 +54,10 @@ def audited(day: int, age_s: int = 40_000) -> dict[str, object]:
     return _report("audit", at, timedelta(seconds=9), (), {"audit": audit(age_s)}, HOSTS)
 
 
-def year() -> Iterator[dict[str, object]]:
+def year(*, copied: bool = False) -> Iterator[dict[str, object]]:
     """Yield the reports of twelve months in order: a drill a month, an audit in its middle."""
     for month in range(12):
-        yield monthly(month)
+        yield monthly(month, copied=copied)
         yield audited(30 * month + 15, age_s=95_000 if month == 7 else 40_000)
 
 
@@ -79,6 +80,12 @@ def _packs(packs: int, read: int) -> dict[str, Any]:
         "read_bytes": read * (16 << 20),
         "finished": True,
     }
+
+
+def _copied(name: str) -> dict[str, Any]:
+    found: Any = envelopes.copied(name)
+    whole: dict[str, Any] = found["hosts"][0]
+    return whole
 
 
 def _host(name: str, size: int, month: int, at: datetime) -> dict[str, Any]:

@@ -172,15 +172,21 @@ def look(history: History, *, minutes_ago: float = 1, **watches: Watch) -> None:
 
 
 def incident(host: str, *, hours_ago: float) -> tuple[Watch, Transition]:
-    """Return the watch on a host with an incident that opened so long ago, and the word on it."""
+    """Return the watch on a host with an incident that opened so long ago, and the last word on it.
+
+    After four hours it is an alarm.
+    """
     opened_at = NOW - timedelta(hours=hours_ago)
     good_at = opened_at - DAY
     subject = f"backup {host}"
-    open_one = Incident(opened_at, told="warning", told_at=opened_at)
-    return (
-        Watch(subject, NOW, good_at, incident=open_one),
-        Transition("opened", subject, "warning", opened_at, opened_at, good_at),
-    )
+    at = opened_at + timedelta(hours=4)
+    if at <= NOW:
+        alarm = Incident(opened_at, alarmed_at=at, told="alarm", told_at=at)
+        said = Transition("escalated", subject, "alarm", at, opened_at, good_at)
+        return Watch(subject, NOW, good_at, incident=alarm), said
+    warning = Incident(opened_at, told="warning", told_at=opened_at)
+    said = Transition("opened", subject, "warning", opened_at, opened_at, good_at)
+    return Watch(subject, NOW, good_at, incident=warning), said
 
 
 @dataclass(frozen=True)

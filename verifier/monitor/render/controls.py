@@ -150,8 +150,8 @@ def chapters(section: Controls) -> tuple[Chapter, ...]:
             "points",
             "4. Recovery points, and the second copy",
             "The greatest age that a host's newest snapshot had when it was looked at; backups as "
-            "the coordinator logged them, where that was collected; and in how many looks at the "
-            "off-site copy a snapshot of the host was whole there.",
+            "the coordinator logged them, where that was collected; and how many of the looks at "
+            "the off-site copy found a complete snapshot of the host.",
             _points(hosts),
             "No recovery point was looked at.",
         ),
@@ -232,8 +232,10 @@ def _kept(section: Controls) -> Iterator[str]:
     looks = sum(host["copies"] for host in hosts)
     if looks:
         whole = sum(host["copies_whole"] for host in hosts)
-        of = f"{number(whole)} of {number(looks)} looks"
-        yield f"The off-site copy had a snapshot of the host whole in {of}."
+        yield (
+            f"The off-site copy was searched for a host's snapshots {count(looks, 'time')}, and "
+            f"held a complete one {count(whole, 'time')}."
+        )
     if not (ages or backups or looks):
         yield "No recovery point is shown."
 
