@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT, SOURCE, project_files
+from verifier import __version__
 
 LOCK = ROOT / "ci" / "requirements.lock"
 
@@ -88,3 +89,11 @@ def test_every_direct_dependency_is_locked() -> None:
     locked = set(re.findall(r"^([\w.-]+)==", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
 
     assert set() == wanted - locked
+
+
+def test_newest_changes_are_those_of_this_version() -> None:
+    headings = re.findall(
+        r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert __version__ == headings[0]
