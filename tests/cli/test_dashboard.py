@@ -247,7 +247,7 @@ sys.exit(main(sys.argv[1:]))
     done = subprocess.run(line, capture_output=True, check=False, timeout=LIMIT_S)
 
     assert 3 == done.returncode
-    assert "pip install 'restic-verify[dashboard]'" in done.stderr.decode()
+    assert "pip install '.[dashboard]'" in done.stderr.decode()
 
 
 def test_short_token_is_refused(folder: Path, tmp_path: Path) -> None:

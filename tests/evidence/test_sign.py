@@ -190,6 +190,6 @@ def test_library_that_is_not_installed_is_told(
     made = sign(envelopes.drilled(), table)
 
     assert isinstance(made, Finding)
-    assert "pip install 'restic-verify[evidence]'" in made.detail
+    assert "pip install '.[evidence]'" in made.detail
     with pytest.raises(ToolMissing):
         public_key(keys.public)

@@ -322,7 +322,7 @@ def test_a_missing_extra_is_named(monkeypatch):
     with pytest.raises(ToolMissing) as error, open_executor("dask://h:1", 1, os.environ):
         pytest.fail("it is not installed")
 
-    assert error.value.remedy == "pip install 'restic-verify[cluster]'"
+    assert error.value.remedy == "in a clone of restic-verify: pip install '.[cluster]'"
 
 
 @pytest.mark.parametrize("spec", ["", "ray://h:1", "dask://", "LOCAL", "tcp://h:1"])

@@ -212,7 +212,7 @@ def test_a_missing_extra_is_named(location, package, module, extra, monkeypatch)
     with pytest.raises(ToolMissing) as error:
         open_storage(location, {})
 
-    assert f"pip install 'restic-verify[{extra}]'" == error.value.remedy
+    assert f"in a clone of restic-verify: pip install '.[{extra}]'" == error.value.remedy
 
 
 def test_no_ssh_on_path_is_a_missing_tool(monkeypatch, tmp_path):

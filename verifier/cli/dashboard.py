@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
-from verifier.core.errors import ToolMissing, UsageError
+from verifier.core.errors import ToolMissing, UsageError, to_install
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         from verifier.monitor.dashboard.server import listen, serve
         from verifier.monitor.dashboard.site import Site
     except ModuleNotFoundError as error:
-        remedy = "pip install 'restic-verify[dashboard]'"
+        remedy = to_install("dashboard")
         raise ToolMissing("dashboard", f"the package {error.name} is missing", remedy) from error
     app = dashboard(
         Site(lambda: open_history(history, read_only=True), terms, opens, context.clock)

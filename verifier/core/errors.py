@@ -170,3 +170,8 @@ class DeliveryFailed(VerifyError):
     def __init__(self, subject: str, message: str, remedy: str, *, arrived: int = 0) -> None:
         super().__init__(subject, message, remedy)
         self.arrived = arrived
+
+
+def to_install(extra: str) -> str:
+    """Return what to do where an extra of this package is missing: a clone of it is what has it."""
+    return f"in a clone of restic-verify: pip install '.[{extra}]'"

@@ -18,7 +18,7 @@ import httpx
 from verifier.config.monitor import Channel, ClickHouse, History, Ping, Sinks, Webhook
 from verifier.config.values import Secret
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless
-from verifier.core.errors import CannotVerify, DeliveryFailed, UsageError
+from verifier.core.errors import CannotVerify, DeliveryFailed, UsageError, to_install
 from verifier.monitor.spool import Queue
 
 ReadSecret = Callable[[Secret], str]
@@ -157,7 +157,7 @@ def ask_channel(channel: Channel, secret: ReadSecret) -> Seen:
     try:
         import apprise
     except ImportError:
-        return broken("what sends messages is not installed", "pip install 'restic-verify[alerts]'")
+        return broken("what sends messages is not installed", to_install("alerts"))
     # It says why to its own log, with the URL in it.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     scheme = url.partition("://")[0]

@@ -17,7 +17,7 @@ from concurrent.futures import wait as wait_for
 from typing import Any, ParamSpec, TypeVar
 
 from verifier import __version__
-from verifier.core.errors import CannotVerify, ToolMissing
+from verifier.core.errors import CannotVerify, ToolMissing, to_install
 from verifier.reader.due import Due
 
 CONNECT_S = 10.0
@@ -50,9 +50,7 @@ def open_cluster(address: str, *, patience_s: float | None = None) -> Iterator[E
     try:
         from distributed import Client
     except ImportError as error:
-        raise ToolMissing(
-            "dask", "it is not installed", "pip install 'restic-verify[cluster]'"
-        ) from error
+        raise ToolMissing("dask", "it is not installed", to_install("cluster")) from error
     with contextlib.ExitStack() as opened:
         opened.enter_context(_silence())
         try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from verifier.core.errors import ToolMissing, UsageError
+from verifier.core.errors import ToolMissing, UsageError, to_install
 from verifier.reader.remote import Remote
 from verifier.reader.storage import Folder, Storage
 
@@ -111,5 +111,5 @@ def _missing(extra: str, location: str) -> ToolMissing:
     return ToolMissing(
         mask(location),
         f"what reads {extra}: locations is not installed",
-        f"pip install 'restic-verify[{extra}]'",
+        to_install(extra),
     )

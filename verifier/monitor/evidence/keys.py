@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from verifier.core.errors import CannotVerify, ToolMissing
+from verifier.core.errors import CannotVerify, ToolMissing, to_install
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -39,9 +39,8 @@ def signer_library() -> ModuleType:
     try:
         from securesystemslib import signer
     except ImportError as error:
-        raise ToolMissing(
-            "securesystemslib", "it is not installed", "pip install 'restic-verify[evidence]'"
-        ) from error
+        message = "it is not installed"
+        raise ToolMissing("securesystemslib", message, to_install("evidence")) from error
     found: ModuleType = signer
     return found
 

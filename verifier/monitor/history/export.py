@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifier.core.errors import CannotVerify, ToolMissing
+from verifier.core.errors import CannotVerify, ToolMissing, to_install
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,7 +144,7 @@ def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[Write]:
         import pyarrow as pa
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        remedy = "pip install 'restic-verify[export]', or choose --format csv"
+        remedy = f"{to_install('export')}; or choose --format csv"
         raise ToolMissing("Parquet", f"the package {error.name} is missing", remedy) from error
     schema = pa.schema([(name, _type(pa, kind)) for name, kind in columns.items()])
 

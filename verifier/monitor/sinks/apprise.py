@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from verifier.core.errors import CannotVerify, DeliveryFailed
+from verifier.core.errors import CannotVerify, DeliveryFailed, to_install
 from verifier.monitor.alerts.watch import Level
 from verifier.monitor.delivery import Delivery
 from verifier.monitor.messages import (
@@ -139,8 +139,8 @@ class Channel:
         try:
             import apprise
         except ImportError as error:
-            remedy = "install it with `pip install 'restic-verify[alerts]'`"
-            raise DeliveryFailed(self.name, "Apprise is not installed", remedy) from error
+            message = "Apprise is not installed"
+            raise DeliveryFailed(self.name, message, to_install("alerts")) from error
         try:
             url = self.url()
         except CannotVerify as error:
