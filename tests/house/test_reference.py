@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import _SubParsersAction
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.house.reference import commands_page, parser_of, report_page
 from tests.house.tree import ROOT
 from verifier.cli.main import COMMANDS
+from verifier.cli.toolchain import LOCK
+from verifier.restic.toolchain import load_lock
 
 PAGES = {"commands.md": commands_page, "report.md": report_page}
 
@@ -19,6 +22,13 @@ PAGES = {"commands.md": commands_page, "report.md": report_page}
 @pytest.mark.parametrize("name", PAGES)
 def test_page_of_the_reference_is_the_codes(name: str) -> None:
     assert PAGES[name]() == (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_documented_releases_are_those_of_the_lock() -> None:
+    page = (ROOT / "docs" / "retention.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d.]+) \| (\S+) \| ([a-z]+) \|$", page, re.MULTILINE)
+
+    assert [(one.version, one.package, one.suite) for one in load_lock(LOCK)] == rows
 
 
 @pytest.mark.parametrize("command", COMMANDS)
