@@ -18,6 +18,7 @@ from tests.servers.receiver import Receiver, receiver
 from verifier.cli.collect_sources import LOG_LIMIT_BYTES
 from verifier.clock.system import SystemClock
 from verifier.monitor.history.memory import open_history
+from verifier.simulate.worlds.fleet_logs import LAST_FINISHED
 
 __all__ = ["clickhouse", "clickhouse_server", "receiver"]
 
@@ -72,15 +73,20 @@ def counts(section: dict[str, Any]) -> tuple[int, int, int]:
     return section["lines_new"], section["backups_new"], section["backups_failed"]
 
 
-def entries(at: datetime = AT, run: str = RUN) -> list[dict[str, str]]:
+COMBINED = "run-backups.service - run backups"
+
+
+def entries(
+    at: datetime = AT, run: str = RUN, named: str = COMBINED, well: bool = False
+) -> list[dict[str, str]]:
     """Return what the journal holds of a run: the unit's lines between systemd's, and others'."""
-    told = [said_of(at, "Starting run-backups.service - run backups...", run=run)]
+    told = [said_of(at, f"Starting {named}...", run=run)]
     for number, text in enumerate(TEXTS, start=1):
         told.append(entry(at + timedelta(seconds=number), text, run=run))
         told.append(entry(at + timedelta(seconds=number), "GET /", unit="nginx"))
     end = at + timedelta(seconds=len(TEXTS) + 1)
-    failed = "Failed to start run-backups.service - run backups."
-    return [*told, said_of(end, failed, run=run)]
+    ended = f"Finished {named}." if well else f"Failed to start {named}."
+    return [*told, said_of(end, ended, run=run)]
 
 
 def test_the_journal_is_read_on_where_it_was_left(tmp_path: Path) -> None:
@@ -292,6 +298,21 @@ def test_lines_reach_a_server_once_and_come_back_from_it(
         (copied,) = again.cycles()
         assert history.cycles()[1].cycle.backups == copied.cycle.backups
         assert 10 == len(again.cycle_lines(copied.number))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("named", ["run backups", "run-backups.service", COMBINED])
+def test_query_of_the_dashboard_answers_however_systemd_names_the_unit(
+    tmp_path: Path, clickhouse: ClickHouseServer, named: str
+) -> None:
+    """Debian 12 says `Finished run-backups.service - run backups.`"""
+    now = SystemClock().now().replace(microsecond=0) - timedelta(hours=1)
+    config = write_config(tmp_path, f'\n[sinks.clickhouse]\nurl = "{clickhouse.url}"\n')
+    write_journal(tmp_path / "journal", entries(now, named=named, well=True))
+    collect("--config", config, "--journal", tmp_path / "journal")
+
+    end = now + timedelta(seconds=len(TEXTS) + 1)
+    assert str(int(end.timestamp())) == clickhouse.ask(LAST_FINISHED)
 
 
 @pytest.mark.heavy

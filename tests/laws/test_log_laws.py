@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.monitor.cycles import parse_log
+from verifier.monitor.cycles import parse_log, reduced_line
 from verifier.monitor.history.absorb import absorb
 from verifier.monitor.history.memory import open_history
 from verifier.monitor.telemetry import CycleRun, LogLine
@@ -56,6 +56,10 @@ def backups(draw: st.DrawFn, host: str, number: int) -> list[str]:
     return [*said, f"backup host={host} status={status} duration_s={took_s}"]
 
 
+FORMS = ("run backups", "run-backups.service", "run-backups.service - run backups")
+"""How systemd names the unit."""
+
+
 @st.composite
 def cycles(draw: st.DrawFn, number: int, *, known: bool) -> list[LogLine]:
     """Draw the lines of one cycle, a second or more apart; it may have been killed half-way.
@@ -67,7 +71,7 @@ def cycles(draw: st.DrawFn, number: int, *, known: bool) -> list[LogLine]:
     run = f"{number:032x}" if known else ""
     texts: list[tuple[str, str]] = []
     if draw(st.booleans()):
-        texts.append(("systemd", "Starting run-backups.service - run backups..."))
+        texts.append(("systemd", f"Starting {draw(st.sampled_from(FORMS))}..."))
     texts.append(("run-backups", "Started run backups."))
     for host in draw(st.lists(st.sampled_from(HOSTS), unique=True)):
         said = draw(backups(host, number * 10 + HOSTS.index(host)))
@@ -76,7 +80,8 @@ def cycles(draw: st.DrawFn, number: int, *, known: bool) -> list[LogLine]:
     texts += [("run-backups", f"forget status={status} duration_s=1")]
     texts += [("run-backups", f"run status={status} duration_s=90")]
     texts += [("run-backups", ("Finished", "Failed")[status] + " run backups.")]
-    texts += [("systemd", ("Finished", "Failed to start")[status] + " run backups.")]
+    ended = ("Finished", "Failed to start")[status]
+    texts += [("systemd", f"{ended} {draw(st.sampled_from(FORMS))}.")]
     texts = texts[: draw(st.integers(1, len(texts)) | st.just(len(texts)))]
     # Cycles of one machine overlap only where it is known whose lines are whose.
     at = AT + timedelta(hours=number if not known else draw(st.integers(0, 2)), microseconds=7)
@@ -130,7 +135,7 @@ def once(log: Sequence[LogLine]) -> Counts:
     """Return each line and each backup of a log once."""
     found: Counts = Counter()
     for heard in parse_log(log):
-        for line in heard.lines:
+        for line in map(reduced_line, heard.lines):
             found["line", line.at, line.host, line.service, line.data] += 1
             found["kept", line.at, line.host, line.service, line.data] += 1
         found.update(("backup", b.host, b.began_at) for b in heard.cycle.backups)

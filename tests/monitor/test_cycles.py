@@ -13,7 +13,7 @@ import pytest
 from verifier.monitor.cycles import dated, parse_log
 from verifier.monitor.history.absorb import absorb
 from verifier.monitor.history.memory import open_history
-from verifier.monitor.spoken import Unit, parse_unit
+from verifier.monitor.spoken import Unit, forms, parse_unit, reduced
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
 
 CASES = Path(__file__).parents[1] / "cases" / "restic"
@@ -257,6 +257,77 @@ def test_an_impossible_number_is_another_line() -> None:
 def test_systemd_of_another_unit_is_not_heard() -> None:
     assert parse_unit("Finished logrotate.service - Rotate log files.") is None
     assert Unit("nightly", "ended", 0) == parse_unit("Finished nightly.service - run backups.")
+
+
+FORMS = ("run backups", "nightly.service", "nightly.service - run backups")
+"""Of the same unit, by the three values of `StatusUnitFormat=`."""
+
+
+@pytest.mark.parametrize("named", FORMS)
+@pytest.mark.parametrize(
+    ("said", "what", "status"),
+    [
+        ("Starting {}...", "starting", 0),
+        ("Finished {}.", "ended", 0),
+        ("Failed to start {}.", "ended", 1),
+        ("Dependency failed for {}.", "ended", 1),
+        ("Stopped {}.", "stopped", 1),
+        ("Stopped (with error) {}.", "stopped", 1),
+        ("Started {}.", None, 0),
+        ("Stopping {}...", None, 0),
+    ],
+)
+def test_systemd_speaks_of_a_unit_in_three_forms(
+    named: str, said: str, what: str | None, status: int
+) -> None:
+    unit = "nightly" if "nightly" in named else ""
+
+    assert said.format("run backups") == reduced(said.format(named), "nightly")
+    assert (Unit(unit, what, status) if what else None) == parse_unit(said.format(named), "nightly")
+
+
+def test_what_is_said_of_another_unit_is_not_reduced() -> None:
+    for text in ("Finished apt-daily.service.", "nightly.service: Deactivated successfully."):
+        assert text == reduced(text, "nightly")
+    assert parse_unit("Finished apt-daily.service.", "nightly") is None
+
+
+@pytest.mark.parametrize("named", FORMS)
+def test_a_run_of_systemds_words_is_the_same_in_each_form(tmp_path: Path, named: str) -> None:
+    """It never came to its script, and its unit has a name of its own."""
+    told = [
+        systemd(f"Starting {named}..."),
+        systemd("nightly.service: Main process exited, code=exited, status=203/EXEC", at=AT),
+        systemd(f"Failed to start {named}.", at=AT + timedelta(seconds=1)),
+    ]
+    with open_history(tmp_path / "h") as history:
+        absorbed = [absorb(history, told, "nightly") for _ in range(2)]
+
+        (past,) = history.cycles()
+        assert ("nightly", 203) == (past.cycle.service, past.cycle.status)
+        assert "Failed to start run backups." == history.cycle_lines(past.number)[-1].data
+        assert [3, 0] == [len(one.lines) for one in absorbed]
+
+
+def test_one_line_in_two_forms_is_one_line(tmp_path: Path) -> None:
+    lines = [*run(STARTED, *WEB, *WELL)]
+    with open_history(tmp_path / "h") as history:
+        for text in forms("Finished", "run-backups"):
+            absorb(history, [*lines, systemd(text, at=AT + timedelta(seconds=43))])
+
+        (past,) = history.cycles()
+        assert len(lines) + 1 == len(history.cycle_lines(past.number))
+
+
+def test_a_run_that_is_stopped_has_ended() -> None:
+    """Red where only `Finished` and `Failed` end a run: it would be under way for ever."""
+    killed = "run-backups.service: Main process exited, code=killed, status=15/TERM"
+    later = AT + timedelta(seconds=60)
+    said = [systemd(text, at=later) for text in (killed, "Stopped run backups.")]
+    lines = [*run(STARTED, *WEB), *said]
+
+    assert 143 == only(lines).status
+    assert () == parsed([systemd("Stopped run backups.")]), "and it begins none"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,21 @@ def test_clickhouse_answers_every_query(config: Config, clickhouse: ClickHouseSe
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("named", ["run backups", "run-backups.service - run backups"])
+def test_end_of_a_run_is_known_however_systemd_names_it(
+    config: Config, clickhouse: ClickHouseServer, named: str
+) -> None:
+    made(clickhouse)
+    clickhouse.ask(
+        "INSERT INTO yamon.logs SELECT toDateTime(toUInt32(now()) - 60), 'jak', 'systemd', "
+        f"'Finished {named}.'"
+    )
+    (query,) = [q for q in queries(clickhouse_dashboard(config, TABLE)) if "'systemd'" in q]
+
+    assert 60 <= int(answered(clickhouse, query)) < 600
+
+
+@pytest.mark.heavy
 def test_column_that_is_none_is_seen(config: Config, clickhouse: ClickHouseServer) -> None:
     made(clickhouse)
     query = queries(clickhouse_dashboard(config, TABLE))[0].replace("status", "statu")

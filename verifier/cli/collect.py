@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         with open_history(path) as history:
             read = read or _read(options, config, context, history)
             with history.together():
-                absorbed = _absorb(history, read)
+                absorbed = _absorb(history, read, _unit(options, config))
                 section = _section(read, absorbed)
                 if config is not None:
                     since = started_at - TOLD
@@ -156,10 +156,16 @@ def _read(
     return sources.read_journal(options, config, context, cursor)
 
 
-def _absorb(history: History, read: Read) -> Absorbed:
+def _unit(options: argparse.Namespace, config: Config | None) -> str:
+    from verifier.monitor.spoken import UNIT
+
+    return str(options.service or (config.coordinator.log_service if config else UNIT))
+
+
+def _absorb(history: History, read: Read, unit: str) -> Absorbed:
     from verifier.monitor.history.absorb import absorb
 
-    absorbed = absorb(history, read.entries.lines)
+    absorbed = absorb(history, read.entries.lines, unit)
     if read.cursor_name:
         # With what it has read: killed before, it reads that again; after, never.
         history.set_cursor(read.cursor_name, read.cursor)

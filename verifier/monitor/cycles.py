@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from verifier.monitor.spoken import (
     STARTED,
+    UNIT,
     Fatal,
     Release,
     Stage,
@@ -22,15 +23,13 @@ from verifier.monitor.spoken import (
     parse_end,
     parse_unit,
     parse_word,
+    reduced,
 )
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine, StageRun
 from verifier.restic.events import Backup
 
 SYSTEMD = "systemd"
 """The service under which systemd speaks of units."""
-
-UNIT = "run-backups"
-"""The unit that is meant where nothing tells its name."""
 
 SILENT = timedelta(minutes=5)
 """How long after systemd starts the unit its first line may come, where nothing else ties them."""
@@ -51,9 +50,13 @@ class CycleLog:
     lines: tuple[LogLine, ...]
 
 
-def parse_log(lines: Iterable[LogLine]) -> tuple[CycleLog, ...]:
-    """Read the cycles that lines tell of, each with its own lines, the oldest first."""
-    reading = _Reading()
+def parse_log(lines: Iterable[LogLine], unit: str = UNIT) -> tuple[CycleLog, ...]:
+    """Read the cycles that lines tell of, each with its own lines, the oldest first.
+
+    Args:
+        unit: which is meant where systemd does not tell its name, or that alone.
+    """
+    reading = _Reading(unit)
     for line in sorted(lines, key=lambda line: line.at):
         reading.hear(line)
     found = (heard.log() for heard in reading.cycles)
@@ -75,8 +78,23 @@ def dated(texts: Iterable[str], coordinator: str, service: str, began: datetime)
     return found
 
 
+def reduced_line(line: LogLine, unit: str = UNIT) -> LogLine:
+    """Return a line as it is kept and sent: of the unit by its description, as queries name it."""
+    if line.service != SYSTEMD:
+        return line
+    data = reduced(line.data, unit)
+    return line if data == line.data else replace(line, data=data)
+
+
 def _text(line: LogLine) -> str:
     return line.data.rstrip()
+
+
+def _key(line: LogLine, unit: str) -> tuple[datetime, str, str]:
+    # What was kept before it was reduced is the same line.
+    text = _text(line)
+    told = reduced(text, unit) if line.service == SYSTEMD else text
+    return _second(line.at), line.service, told
 
 
 @dataclass(slots=True)
@@ -96,6 +114,7 @@ class _Heard:
     coordinator: str
     service: str
     run: str
+    unit: str
     lines: list[LogLine] = field(default_factory=list)
     seen: set[tuple[datetime, str, str]] = field(default_factory=set)
     begun_at: datetime | None = None
@@ -115,7 +134,7 @@ class _Heard:
 
     def take(self, line: LogLine) -> bool:
         """Keep a line; say whether it is new."""
-        key = _second(line.at), line.service, _text(line)
+        key = _key(line, self.unit)
         if key in self.seen:
             return False
         self.seen.add(key)
@@ -196,7 +215,8 @@ class _Heard:
 class _Reading:
     """All cycles of a log while it is read, line after line."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self.cycles: list[_Heard] = []
         self._current: dict[tuple[str, str, str], _Heard] = {}
 
@@ -207,7 +227,7 @@ class _Reading:
             return
         text = _text(line)
         heard = self._current.get((line.host, line.service, line.run))
-        if heard and (_second(line.at), line.service, text) in heard.seen:
+        if heard and _key(line, self._unit) in heard.seen:
             return
         word = parse_word(text)
         starts = text == STARTED
@@ -238,20 +258,20 @@ class _Reading:
         return None
 
     def _new(self, coordinator: str, service: str, run: str) -> _Heard:
-        heard = _Heard(coordinator, service, run)
+        heard = _Heard(coordinator, service, run, self._unit)
         self.cycles.append(heard)
         return heard
 
     def _hear_systemd(self, line: LogLine) -> None:
         text = _text(line)
-        unit = parse_unit(text)
+        unit = parse_unit(text, self._unit)
         heard = self._meant(line, unit, text)
-        if heard is not None and (_second(line.at), SYSTEMD, text) in heard.seen:
+        if heard is not None and _key(line, self._unit) in heard.seen:
             return
-        if unit is not None and unit.what != "exited":
+        if unit is not None and unit.what in {"starting", "ended"}:
             is_over = heard is not None and not line.run and heard.unit_ended
             if heard is None or is_over or (unit.what == "starting" and not line.run):
-                heard = self._new(line.host, unit.unit or UNIT, line.run)
+                heard = self._new(line.host, unit.unit or self._unit, line.run)
         if heard is not None and heard.take(line) and unit is not None:
             heard.hear_unit(line.at, unit)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from verifier.config.models import Config
 from verifier.config.monitor import ClickHouse
+from verifier.monitor.spoken import forms
 from verifier.monitor.subjects import backup_rule, verification_rule
 
 Shape = Literal["stat", "timeseries", "table", "state-timeline"]
@@ -179,7 +180,10 @@ def _clickhouse(config: Config, table: ClickHouse) -> Iterator[Panel]:
     backup = backup_rule(config)
     names = {"LOGS": table.table, "BACKUPS": table.backups, "RESULTS": table.results}
     words = {name: f"`{table.database}`.`{its}`" for name, its in names.items()}
-    words["SERVICE"] = f"'{config.coordinator.log_service}'"
+    unit = config.coordinator.log_service
+    words["SERVICE"] = f"'{unit}'"
+    # A shipper of the machine's own sends what systemd says as it says it.
+    words["FINISHED"] = ", ".join(f"'{said}'" for said in forms("Finished", unit))
     for title, shape, query, unit in _CLICKHOUSE:
         ages = backup if title.startswith("Time since") else None
         yield Panel(
@@ -215,7 +219,7 @@ _CLICKHOUSE: tuple[tuple[str, Shape, str, str], ...] = (
         "Time since the last run that ended well",
         "stat",
         "SELECT toUInt32(now()) - toUInt32(max(`when`)) AS age FROM LOGS "
-        "WHERE service = 'systemd' AND data = 'Finished run backups.'",
+        "WHERE service = 'systemd' AND data IN (FINISHED)",
         "s",
     ),
     ("Duration of backups", "timeseries", _SERIES.format("duration_s"), "s"),

@@ -48,7 +48,7 @@ class ClickHouseSource:
         Raises:
             CannotVerify: the server does not answer, or has no such table.
         """
-        logs = parse_log(self.log(since - _MARGIN, until))
+        logs = parse_log(self.log(since - _MARGIN, until), self.service)
         found = [log for log in logs if since <= log.cycle.began_at <= until]
         self._lines = {(log.cycle.coordinator, log.cycle.began_at): log.lines for log in found}
         return tuple(log.cycle for log in found)

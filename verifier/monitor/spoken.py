@@ -17,6 +17,12 @@ from verifier.restic.events import Backup, parse_backup
 STARTED = "Started run backups."
 """The first line of the coordinator's script."""
 
+UNIT = "run-backups"
+"""The unit that is meant where nothing tells its name."""
+
+DESCRIPTION = "run backups"
+"""What the rendered unit is described as."""
+
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _STAGE = re.compile(
     r"(?P<name>\w{1,64})(?: host=(?P<host>\S+))? status=(?P<status>[0-9]{1,9}) "
@@ -25,8 +31,22 @@ _STAGE = re.compile(
 _PASSWORD = re.compile(r"password status=(?P<status>[0-9]{1,9}) reason=\S+")
 _RELEASE = re.compile(r"restic host=(?P<host>\S+) version=(?P<version>\S{1,64})")
 _ENDED = re.compile(r"(Finished|Failed) run backups\.?")
-_UNIT = re.compile(
-    r"(?P<what>Starting|Finished|Failed to start) (?:(?P<unit>\S+)\.service - )?run backups\.{1,3}"
+_JOBS = {
+    "Starting": "starting",
+    "Finished": "ended",
+    "Failed to start": "ended",
+    "Dependency failed for": "ended",
+    "Timed out starting": "ended",
+    "Stopped": "stopped",
+    "Stopped (with error)": "stopped",
+    "Timed out stopping": "stopped",
+}
+"""What systemd says of a unit's jobs -> what that is of a run."""
+
+_SAID = sorted((*_JOBS, "Started", "Stopping", "Reloading", "Reloaded"), key=len, reverse=True)
+_JOB = re.compile(
+    rf"(?P<what>{'|'.join(map(re.escape, _SAID))}) "
+    r"(?:(?P<unit>\S+)\.service(?: - (?P<described>.+?))?|(?P<description>.+?))(?P<dots>\.{1,3})"
 )
 _EXITED = re.compile(
     r"(?P<unit>\S+)\.service: Main process exited, "
@@ -76,7 +96,7 @@ class Unit:
 
     Attributes:
         unit: its name without suffix, where that is told.
-        what: `starting`, `ended`, or `exited` of the program in it.
+        what: `starting`, `ended`, `stopped`, or `exited` of the program in it.
         status: how it ended, 128 and the signal where one did it; 1 where that is not told.
     """
 
@@ -117,12 +137,33 @@ def parse_word(text: str) -> Word | None:
     return parse_stage(text)
 
 
-def parse_unit(text: str) -> Unit | None:
-    """Parse what systemd says of the unit, by its description; None where it is of another."""
-    found = _UNIT.fullmatch(text)
-    if found:
-        what = "starting" if found["what"] == "Starting" else "ended"
-        return Unit(found["unit"] or "", what, int(found["what"] == "Failed to start"))
+def reduced(text: str, unit: str = UNIT) -> str:
+    """Return what systemd says of a unit's job as it is said by the unit's description.
+
+    systemd says `run backups`, `run-backups.service` or `run-backups.service - run backups`, by
+    `StatusUnitFormat=`, of which each distribution has its own. What is said of another unit, or
+    is something else, is left as it is.
+    """
+    found = _JOB.fullmatch(text)
+    if found is None or found["unit"] != unit:
+        return text
+    return f"{found['what']} {found['described'] or DESCRIPTION}{found['dots']}"
+
+
+def forms(what: str, unit: str) -> tuple[str, ...]:
+    """Return the ways in which systemd says something of the unit that has come to an end."""
+    named = f"{unit}.service"
+    return tuple(f"{what} {it}." for it in (DESCRIPTION, named, f"{named} - {DESCRIPTION}"))
+
+
+def parse_unit(text: str, unit: str = UNIT) -> Unit | None:
+    """Parse what systemd says of the unit, by description or name; None where it is of another."""
+    found = _JOB.fullmatch(text)
+    if found and found["what"] in _JOBS:
+        named = found["unit"] == unit and not found["described"]
+        if named or DESCRIPTION in (found["described"], found["description"]):
+            failed = found["what"] != "Finished" and _JOBS[found["what"]] != "starting"
+            return Unit(found["unit"] or "", _JOBS[found["what"]], int(failed))
     found = _EXITED.fullmatch(text)
     if found:
         died = found["code"] in {"killed", "dumped"}

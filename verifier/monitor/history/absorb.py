@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from verifier.monitor.cycles import CycleLog, parse_log
+from verifier.monitor.cycles import CycleLog, parse_log, reduced_line
 from verifier.monitor.history.memory import History
 from verifier.monitor.history.runs import (
     PastCycle,
@@ -23,6 +23,7 @@ from verifier.monitor.history.runs import (
     replace_cycle,
 )
 from verifier.monitor.history.tables import written
+from verifier.monitor.spoken import UNIT
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine
 
 UNDER_WAY = timedelta(days=7)
@@ -44,21 +45,26 @@ class Absorbed:
     cycles: tuple[CycleRun, ...] = ()
 
 
-def absorb(history: History, lines: Iterable[LogLine]) -> Absorbed:
+def absorb(history: History, lines: Iterable[LogLine], unit: str = UNIT) -> Absorbed:
     """Record what lines say, in one change, and return what was new.
+
+    Args:
+        unit: the coordinator's; what systemd says of it is kept by its description.
 
     Raises:
         CannotVerify, NoSpace: it cannot be recorded; nothing of it is.
     """
-    new = tuple(lines)
+    new = tuple(reduced_line(line, unit) for line in lines)
     with history.store.change() as connection:
         near = {past.number: past for past in _near(connection, new)}
         stored = {number: read_lines(connection, number) for number in near}
-        lines_known = _Known(_line(line) for told in stored.values() for line in told)
+        lines_known = _Known(
+            _line(reduced_line(line, unit)) for told in stored.values() for line in told
+        )
         backups_known = _Known(
             _backup(backup, past.cycle) for past in near.values() for backup in past.cycle.backups
         )
-        touched = _settle(connection, stored, parse_log(_together(stored, new)))
+        touched = _settle(connection, stored, parse_log(_together(stored, new), unit))
     return Absorbed(
         tuple(line for log in touched for line in log.lines if _line(line) not in lines_known),
         tuple(
