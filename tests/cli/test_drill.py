@@ -155,9 +155,12 @@ def test_configuration_names_repository_and_host(
     shared: Lab, drill: Drill, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hosts = "".join(
-        f'[[hosts]]\nname = "{name}"\naddress = "local"\ninclude = ["{shared.live}/"]\n'
-        for name in (HOST, OTHER)
+        f'[[hosts]]\nname = "{name}"\naddress = "local"\nsource-root = "{root}"\n'
+        f'include = ["{shared.live}/"]\n'
+        for name, root in ((HOST, "/"), (OTHER, f"{shared.root}/slash"))
     )
+    # Hosts of one machine have roots of their own.
+    (shared.root / "slash").symlink_to("/")
     (shared.root / "verify.toml").write_text(
         f'schema = 1\n[repository]\nlocation = "{shared.repository}"\n[coordinator]\nname = "jak"\n'
         f'[schedule]\ntimes = ["04:00"]\ntimezone = "UTC"\n[retention]\nkeep-daily = 30\n{hosts}'

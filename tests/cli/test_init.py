@@ -240,10 +240,11 @@ def test_a_real_repository_is_begun_from(tmp_path: Path, restic_program: str) ->
     keep = ("--keep-daily=10", "--keep-weekly=6", "--keep-monthly=8")
     forget = (restic_program, "--no-cache", "forget", "-q", *keep)
     subprocess.run(forget, env=env, check=True)
-    done = run("init", cwd=tmp_path, env=env)
+    done = run("init", "--repo=repository", cwd=tmp_path, env=env)
     config = load(tmp_path / "verify.toml", env)
 
     assert (0, b"") == (done.returncode, done.stderr)
+    assert str(repository) == config.repository.location
     assert ["db1", "web1"] == [table.name for table in config.hosts]
     assert (("04:00",), "Europe/Berlin") == (config.times, config.schedule.timezone)
     assert (10, 6) == (config.policy().daily, config.policy().weekly)

@@ -249,3 +249,29 @@ def test_a_unit_is_printed_alone_and_everything_on_request() -> None:
     assert texts["restic-verify-monthly.service"] == unit.stdout.decode()
     assert "OK" == everything["verdict"]
     assert 64 == run("render", "nothing", config).returncode
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "key"),
+    [
+        ('location = "/mnt/storage/restic"', 'location = "repo"', "repository.location"),
+        ('repository = "/mnt/jak/restic"', 'repository = "repo"', "hosts[0].repository"),
+    ],
+)
+def test_what_cannot_be_rendered_is_named_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], find: str, replace: str, key: str
+) -> None:
+    file = tmp_path / "verify.toml"
+    file.write_text(EXAMPLE.read_text().replace(find, replace, 1))
+
+    assert 64 == main(["render", f"--config={file}"])
+    said = capsys.readouterr().err
+    assert (True, True, True) == (key in said, "as /repo" in said, f"{file}:" in said)
+
+
+def test_two_files_never_take_one_place() -> None:
+    config = changed(hosts=[{**host, "address": "local"} for host in HOSTS])
+    with pytest.raises(UsageError) as caught:
+        of_machine(all_files(config), config, "jak")
+
+    assert "/usr/local/bin/backup-restic" == caught.value.subject

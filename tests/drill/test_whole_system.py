@@ -52,6 +52,7 @@ include = ["{lab.live}/web1"]
 [[hosts]]
 name = "db1"
 address = "local"
+source-root = "{lab.root}/slash"
 include = ["{lab.live}/db1"]
 [[canaries]]
 host = "db1"
@@ -84,6 +85,10 @@ def configure(lab: Lab, method: str, target: str, location: str = "") -> None:
         "location": f'location = "{location}"' if location else "",
         "canary": hashlib.sha256(CANARY).hexdigest(),
     }
+    slash = lab.root / "slash"
+    if not slash.exists():
+        # Hosts of one machine have roots of their own.
+        slash.symlink_to("/")
     (lab.root / "verify.toml").write_text(CONFIG.format(**values))
 
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from verifier.cli.context import Context
 from verifier.cli.programs import find_restic, local_host
 from verifier.cli.snapshots import read_stored, stored_snapshots
+from verifier.config.places import holds_secret, is_anywhere
 from verifier.core.errors import UsageError, VerifyError
 from verifier.core.snapshot import Snapshot, parse_instant, parse_snapshot
 from verifier.restic import commands
@@ -78,7 +80,8 @@ def see(repo: str | None, file: str | None, context: Context) -> Seen:
     access = Access(location)
     done = run_restic(here, commands.snapshots(program, access), timeout_s=LIMIT_S)
     stored = _stored(stored_snapshots("restic snapshots", done.stdout))
-    shown = access.shown_location
+    # A configuration is read from anywhere; and what holds a secret stands in none.
+    shown = "" if holds_secret(location) else _from_root(location)
     return Seen(shown or "the repository", shown, stored, _created_at(location, context), release)
 
 
@@ -93,6 +96,12 @@ def _stored(listed: Sequence[Mapping[str, Any]]) -> tuple[Stored, ...]:
         for one in listed
     )
     return tuple(sorted(found, key=lambda s: s.snapshot.taken_at, reverse=True))
+
+
+def _from_root(location: str) -> str:
+    return (
+        location if is_anywhere(location) else str(Path(location.removeprefix("local:")).absolute())
+    )
 
 
 def _created_at(location: str, context: Context) -> datetime | None:

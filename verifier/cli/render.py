@@ -42,12 +42,17 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     """Render, and conclude in a report whose text is the files, or what became of them."""
     from verifier.cli.drilling import find_config
     from verifier.cli.installing import Installed, install_files, look
+    from verifier.config.contradictions import misplaced
     from verifier.config.load import load
+    from verifier.config.problems import combined, read_text
 
     _refuse_contradictions(options)
     started_at = context.clock.now()
     path = find_config(options.config)
     config = load(path, context.environ)
+    problems = list(misplaced(config))
+    if problems:
+        raise combined(str(path), read_text(path), problems)
     files = chosen(of_machine(all_files(config), config, options.machine), options.name)
     if options.check is not None or options.diff:
         done = look(files, Path(options.check or options.into))
@@ -89,7 +94,7 @@ def of_machine(files: Mapping[str, File], config: Config, name: str | None) -> d
     The coordinator has those of the hosts that are itself, too.
 
     Raises:
-        UsageError: there is no such machine.
+        UsageError: there is no such machine, or two files would stand in one place on it.
     """
     if name is None:
         return dict(files)
@@ -101,12 +106,14 @@ def of_machine(files: Mapping[str, File], config: Config, name: str | None) -> d
     if not parts:
         known = ", ".join(dict.fromkeys((config.coordinator.name, *hosts)))
         raise UsageError("--machine", f"there is no machine {name!r}", f"machines are {known}")
-    return {
-        path.removeprefix(part): file
-        for part in parts
-        for path, file in files.items()
-        if path.startswith(part)
-    }
+    found: dict[str, File] = {}
+    for part in parts:
+        for path, file in files.items():
+            there = path.removeprefix(part)
+            if path.startswith(part) and found.setdefault(there, file) is not file:
+                remedy = "let one [[hosts]] table alone be this machine"
+                raise UsageError(f"/{there}", f"two hosts would have it on {name}", remedy)
+    return found
 
 
 def _printed(files: Mapping[str, File]) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from verifier.config.locate import Location, locate
+from verifier.config.places import mask
 from verifier.config.values import UNFIT
 from verifier.core.errors import ConfigError
 
@@ -92,7 +93,7 @@ def not_toml(file: str, text: str, error: Exception) -> ConfigError:
     if message.endswith("(at end of document)"):
         line = text.rstrip("\n").count("\n") + 1
     what = re.sub(r" \(at [^()]*\)$", "", message)
-    shown = _shorten(text.split("\n")[line - 1].strip()) if line else "the file"
+    shown = _shorten(mask(text.split("\n")[line - 1].strip())) if line else "the file"
     return ConfigError(
         file,
         "",
@@ -159,7 +160,7 @@ def _show(value: Any) -> str:
         return f"[{_shorten(', '.join(map(_show, value)))}]"
     if isinstance(value, bool):
         return str(value).lower()
-    return _shorten(repr(value) if isinstance(value, str) else str(value))
+    return _shorten(repr(mask(value)) if isinstance(value, str) else str(value))
 
 
 def _shorten(text: str) -> str:

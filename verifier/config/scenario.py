@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from verifier.config.contradictions import contradictions
 from verifier.config.expected import ExpectedAlert, ExpectedRecovery
-from verifier.config.load import contradictions
 from verifier.config.locate import Location
 from verifier.config.models import Config, keys_of, table_in
 from verifier.config.own import read_own
