@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.evidence import year
 from tests.evidence.chain import Chain, Keys
 from verifier.monitor.evidence.sign import signed
 from verifier.monitor.history.memory import open_history
-from verifier.monitor.telemetry import CycleRun
+from verifier.monitor.telemetry import BackupRun, CycleRun
 
 DAYS = ("--since", "2025-12-01", "--until", "2026-11-25")
 
@@ -76,6 +77,46 @@ def test_tampering_is_critical_and_stands_on_the_page(chain: Chain, tmp_path: Pa
     assert "number 5 is missing from the chain" in (tmp_path / "controls.html").read_text()
 
 
+def test_backup_before_the_period_ends_no_gap_at_its_beginning(
+    chain: Chain, tmp_path: Path
+) -> None:
+    good, failed = (
+        BackupRun("web1", datetime(2026, month, 1, tzinfo=UTC), 9.0, status)
+        for month, status in ((8, 0), (9, 1))
+    )
+    with open_history(tmp_path / "history.sqlite") as history:
+        for run in (good, failed):
+            history.record_cycle(CycleRun("jak", "run", run.began_at, 9.0, 0, (run,), ()))
+    days = ("--since", "2026-11-01", "--until", "2026-11-25")
+    line = _line(chain, *days, "--json", "--history", str(tmp_path / "history.sqlite"))
+    web1, db1 = console.report(console.run(*line).stdout)["controls"]["hosts"]
+
+    assert (117 * 86_400.0, 0, 0) == tuple(
+        web1["backups"][name] for name in ("longest_gap_s", "good", "failed")
+    )
+    assert (None, None) == (db1["backups"]["longest_gap_s"], db1["backups"]["since"])
+
+
+def test_time_that_is_still_to_come_is_not_counted(chain: Chain) -> None:
+    ended = console.run(*_line(chain, "--since", "2020-11-01", "--until", "2090-12-31", "--json"))
+    report = console.report(ended.stdout)
+
+    assert report["started"][:19] == report["controls"]["until"][:19]
+
+
+def test_days_are_those_of_the_reader(chain: Chain) -> None:
+    days = ("--since", "2026-10-01", "--until", "2026-11-25")
+    env = console.environment(TZ="Europe/Berlin")
+    ended = console.run(*_line(chain, *days, "--json"), env=env)
+    section = console.report(ended.stdout)["controls"]
+
+    assert b"from 2026-10-01 to 2026-11-25" in console.run(*_line(chain, *days), env=env).stdout
+    assert ("2026-10-01T00:00:00+02:00", "2026-11-26T00:00:00+01:00") == (
+        section["since"],
+        section["until"],
+    )
+
+
 def test_period_without_a_test_is_unknown(chain: Chain) -> None:
     line = _line(chain, "--since", "2020-01-01", "--until", "2020-02-01", "--json")
     ended = console.run(*line)
@@ -92,6 +133,7 @@ def test_period_without_a_test_is_unknown(chain: Chain) -> None:
         (("--since", "yesterday"), "'yesterday' is no date"),
         (("--since", "2026-02-30"), "'2026-02-30' is no date"),
         (("--since", "2026-02-02", "--until", "2026-02-01"), "the period has no day"),
+        (("--since", "2090-02-02", "--until", "2090-03-01"), "2090-02-02 is still to come"),
         (("--html", "/dev/null/x"), "cannot be written"),
     ],
 )

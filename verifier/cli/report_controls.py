@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,14 +75,14 @@ def run(options: argparse.Namespace, context: Context) -> Report:
 def _remembered(
     history: Path | None, period: Period
 ) -> tuple[tuple[BackupRun, ...] | None, int | None]:
-    """Return the backups of a period, and how many of its reports are not signed."""
+    """Return the backups that bear on a period, and how many of its reports are not signed."""
     if history is None:
         return None, None
-    from verifier.monitor.evidence.remembered import unsigned
+    from verifier.monitor.evidence.remembered import backups, unsigned
     from verifier.monitor.history.memory import open_history
 
     with open_history(history, read_only=True) as opened:
-        return opened.backups(since=period.since, until=period.until), unsigned(opened, period)
+        return backups(opened, period), unsigned(opened, period)
 
 
 def _period(options: argparse.Namespace, context: Context, now: datetime) -> Period:
@@ -91,16 +91,23 @@ def _period(options: argparse.Namespace, context: Context, now: datetime) -> Per
     until = now
     if options.until is not None:
         # The whole of its last day, but nothing that is still to come.
-        day = _midnight("--until", options.until, context)
-        until = min(day + timedelta(days=1), max(now, day))
+        until = min(_midnight("--until", options.until, context) + timedelta(days=1), now)
     since = until - YEAR
     if options.since is not None:
         since = _midnight("--since", options.since, context)
+    if since >= now:
+        raise UsageError("--since", f"{options.since} is still to come", "name an earlier day")
     if since >= until:
         raise UsageError(
             "--since, --until", "the period has no day", "exchange the two, or widen it"
         )
-    return Period(since.astimezone(UTC), until.astimezone(UTC))
+    zone = reader_zone(context.environ, None)
+    return Period(_fixed(since.astimezone(zone)), _fixed(until.astimezone(zone)))
+
+
+def _fixed(at: datetime) -> datetime:
+    """Return an instant with its offset alone: of one zone, Python reckons by the wall clock."""
+    return datetime.fromisoformat(at.isoformat())
 
 
 def _midnight(option: str, text: str, context: Context) -> datetime:

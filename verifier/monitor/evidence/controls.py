@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import cast
 
-from verifier.monitor.evidence.troubles import hosts_of, troubles
+from verifier.monitor.evidence.troubles import hosts_of, named_hosts, troubles
 from verifier.monitor.evidence.verify import Verified, reports_that_hold, sectionless
 from verifier.monitor.history.reports import verdicts
 from verifier.monitor.render.envelope import Envelope
@@ -26,6 +26,7 @@ from verifier.monitor.render.envelope_evidence import (
     ControlsHost,
     ControlsSignatures,
     ControlsTest,
+    ControlsTrouble,
 )
 from verifier.monitor.render.schema import problems
 from verifier.monitor.telemetry import BackupRun
@@ -71,12 +72,17 @@ def controls(
 
     Args:
         keys: the IDs of the keys that the reports were held against.
-        backups: of the period, by the history; none where none was asked.
+        backups: by the history, in order: those of the period, and of each host the last one and
+            the last good one before it; none where none was asked.
         unsigned: how many reports of the period the history alone has.
     """
-    held = _held(verified)
+    held = [test for test in _held(verified) if test.at < period.until]
     found = [test for test in held if period.holds(test.at)]
-    hosts = dict.fromkeys(host for test in found for host in hosts_of(test.report))
+    looked_at = (host for test in found for host in hosts_of(test.report))
+    named = (host for test in found for host in named_hosts(test.report))
+    backed_up = (run.host for run in backups or () if period.holds(run.began_at))
+    # A host that is backed up and never tested is what a reader has to see.
+    hosts = dict.fromkeys((*looked_at, *named, *backed_up))
     return {
         "since": period.since.isoformat(),
         "until": period.until.isoformat(),
@@ -84,8 +90,9 @@ def controls(
         "repositories": _inputs(found, "repository", "source"),
         "policies": _inputs(found, "policy"),
         "tests": [_test(test) for test in found],
+        "longest_untested_s": _longest([test.at for test in held], period),
         "hosts": [_host(host, found, held, period, backups) for host in hosts],
-        "troubles": troubles((test.number, test.report) for test in found),
+        "troubles": [one for one in _troubles(held) if _lasts_into(one, period)],
         "unsigned": unsigned,
     }
 
@@ -164,19 +171,13 @@ def _host(
     size_bytes = sum(one["bytes"] for one in last)
     rehearsals = list(_rehearsals(host, tests))
     rates = [one["bytes_per_s"] for one in rehearsals if one["bytes_per_s"] > 0]
-    ages = [
-        one["age_s"]
-        for test in tests
-        if "audit" in test.report
-        for one in test.report["audit"]["hosts"]
-        if one["host"] == host and one["age_s"] is not None
-    ]
+    ages = list(_ages(host, tests))
     copies = list(_copies(host, tests))
     return {
         "host": host,
         "tests": len(looks),
         "good": len(good),
-        "last_good": good[-1].report["finished"] if good else None,
+        "last_good": max(good, key=lambda test: test.at).report["finished"] if good else None,
         "longest_without_s": _longest(ever, period),
         "snapshots": len({one["snapshot"] for one in drilled}),
         "files": sum(one["files"] for one in last),
@@ -188,7 +189,8 @@ def _host(
         "least_bytes_per_s": min(rates, default=None),
         "median_bytes_per_s": median(rates) if rates else None,
         "whole_s": round(size_bytes / median(rates), 1) if rates and size_bytes else None,
-        "newest_age_s": max(ages, default=None),
+        "newest_age_s": max((age for age in ages if age is not None), default=None),
+        "newest_missing": ages.count(None),
         "copies": len(copies),
         "copies_whole": sum(copies),
         "backups": None if backups is None else _backups(host, backups, period),
@@ -200,6 +202,14 @@ def _looks(host: str, tests: Iterable[Test]) -> Iterator[tuple[Test, str]]:
         verdict = verdicts(test.report).get(host)
         if verdict is not None:
             yield test, verdict
+
+
+def _ages(host: str, tests: Iterable[Test]) -> Iterator[float | None]:
+    """Yield the age of its newest snapshot at each look; none where there was no snapshot."""
+    for test in tests:
+        if "audit" in test.report:
+            audited = test.report["audit"]["hosts"]
+            yield from (one["age_s"] for one in audited if one["host"] == host)
 
 
 def _rehearsals(host: str, tests: Iterable[Test]) -> Iterator[DrillRehearsal]:
@@ -217,22 +227,40 @@ def _copies(host: str, tests: Iterable[Test]) -> Iterator[bool]:
                 yield one["whole"] is not None
 
 
+def _troubles(tests: Iterable[Test]) -> list[ControlsTrouble]:
+    return troubles((test.number, test.report) for test in tests)
+
+
+def _lasts_into(trouble: ControlsTrouble, period: Period) -> bool:
+    """Return whether a trouble, whenever it began, was not over when the period began."""
+    ended = trouble["ended"]
+    return ended is None or datetime.fromisoformat(ended) >= period.since
+
+
 def _backups(host: str, backups: Sequence[BackupRun], period: Period) -> ControlsBackups:
-    own = [run for run in backups if run.host == host and period.holds(run.began_at)]
-    good = [run.began_at for run in own if run.succeeded]
-    gap = _longest(good, period)
-    return {"good": len(good), "failed": len(own) - len(good), "longest_gap_s": gap}
+    known = [run for run in backups if run.host == host and run.began_at < period.until]
+    if not known:
+        return {"good": 0, "failed": 0, "since": None, "longest_gap_s": None}
+    # Before its first backup that is known, nobody can say whether there was such a host.
+    since = max(period.since, min(run.began_at for run in known))
+    own = [run for run in known if period.holds(run.began_at)]
+    good = sum(run.succeeded for run in own)
+    gap = _longest([r.began_at for r in known if r.succeeded], Period(since, period.until))
+    return {
+        "good": good,
+        "failed": len(own) - good,
+        "since": since.isoformat(),
+        "longest_gap_s": gap,
+    }
 
 
-def _longest(instants: Sequence[datetime], period: Period) -> float | None:
+def _longest(instants: Sequence[datetime], period: Period) -> float:
     """Return the longest time between instants that follow one another, and to the period's end.
 
-    What began before the period and ends in it counts whole.
+    What began before the period and ends in it counts whole; where nothing is known from before,
+    the period's beginning is where the count begins.
     """
-    ordered = [*sorted(at for at in instants if at < period.until), period.until]
-    spans = [
-        (after - before).total_seconds()
-        for before, after in pairwise(ordered)
-        if after > period.since
-    ]
-    return max(spans, default=None)
+    begun = max((at for at in instants if at <= period.since), default=period.since)
+    within = sorted(at for at in instants if period.since < at < period.until)
+    spans = pairwise([begun, *within, period.until])
+    return max((after - before).total_seconds() for before, after in spans)

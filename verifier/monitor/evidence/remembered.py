@@ -14,6 +14,7 @@ from verifier.monitor.evidence.controls import Period
 from verifier.monitor.evidence.verify import Anchor
 from verifier.monitor.history.memory import History
 from verifier.monitor.render.envelope_evidence import Signed
+from verifier.monitor.telemetry import BackupRun
 
 SIGNED_KINDS = ("monthly", "drill", "audit")
 """The kinds of report that are signed."""
@@ -43,6 +44,19 @@ def _signed(history: History) -> Iterator[Signed]:
             signed = (history.report(past.number) or {}).get("signed")
             if signed is not None:
                 yield cast(Signed, signed)
+
+
+def backups(history: History, period: Period) -> tuple[BackupRun, ...]:
+    """Return the backups of a period, and of each host the last and last good one before it.
+
+    Without those the time that a host was without a backup when the period began is not known.
+    """
+    before: list[BackupRun] = []
+    for host in history.hosts():
+        last = history.newest_backups(host, None, period.since, limit=1)
+        good = history.last_good_backup(host, before=period.since)
+        before += last if good is None or good in last else (good, *last)
+    return (*before, *history.backups(since=period.since, until=period.until))
 
 
 def unsigned(history: History, period: Period) -> int:

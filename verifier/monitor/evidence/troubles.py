@@ -35,7 +35,8 @@ def troubles(reports: Iterable[tuple[int, Envelope]]) -> list[ControlsTrouble]:
         reports: with their numbers, in the order of their chain.
     """
     reports = tuple(reports)
-    hosts = {host for _, report in reports for host in hosts_of(report)}
+    # One that no report ever reached is a host all the same: a look at another ends nothing of it.
+    hosts = {host for _, report in reports for host in (*hosts_of(report), *named_hosts(report))}
     open_now: dict[tuple[str, str, str], _Open] = {}
     found: list[ControlsTrouble] = []
     for number, report in reports:
@@ -66,6 +67,12 @@ def hosts_of(report: Envelope) -> tuple[str, ...]:
     drilled = [one["host"] for one in report["drill"]["hosts"]] if "drill" in report else []
     audited = [one["host"] for one in report["audit"]["hosts"]] if "audit" in report else []
     return tuple(dict.fromkeys((*drilled, *audited)))
+
+
+def named_hosts(report: Envelope) -> tuple[str, ...]:
+    """Return the hosts that a report was asked to look at."""
+    named = report["inputs"].get("hosts")
+    return tuple(host for host in named if isinstance(host, str)) if isinstance(named, list) else ()
 
 
 def _by_trouble(report: Envelope) -> dict[tuple[str, str, str], list[FindingRecord]]:

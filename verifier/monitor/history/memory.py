@@ -77,10 +77,10 @@ class History:
         """Return a host's newest backup, however it ended."""
         return next(iter(self._backups("host = ? ORDER BY began_at DESC LIMIT 1", host)), None)
 
-    def last_good_backup(self, host: str) -> BackupRun | None:
-        """Return a host's newest backup that succeeded."""
-        where = "host = ? AND status = 0 ORDER BY began_at DESC LIMIT 1"
-        return next(iter(self._backups(where, host)), None)
+    def last_good_backup(self, host: str, before: datetime | None = None) -> BackupRun | None:
+        """Return a host's newest backup that succeeded, of those that began before an instant."""
+        where = "host = ? AND status = 0 AND began_at < ? ORDER BY began_at DESC LIMIT 1"
+        return next(iter(self._backups(where, host, written(before or _NEVER))), None)
 
     def backups(
         self, host: str | None = None, since: datetime | None = None, until: datetime | None = None

@@ -69,27 +69,32 @@ class ControlsTest(TypedDict):
 class ControlsBackups(TypedDict):
     """A host's backups in the period, as the history has them.
 
-    `longest_gap_s` is the longest time from one good backup to the next, or to the period's end.
+    `longest_gap_s` is the longest time without a good one up to the period's end, from `since` on:
+    the period's beginning, or the first backup of the host where none is known from before. What
+    began before the period counts whole. Both are null where no backup of the host is known.
     """
 
     good: int
     failed: int
+    since: str | None
     longest_gap_s: float | None
 
 
 class ControlsHost(TypedDict):
     """What is shown of one host.
 
-    `longest_without_s` is the longest time without a good verification, up to the period's end;
-    `newest_age_s` the greatest age that its newest snapshot had when it was looked at. Rates are
-    those of real restores, and `whole_s` what its newest snapshot would take at the median one.
+    `longest_without_s` is the longest time without a good verification, up to the period's end and
+    from its beginning, or from the last good one before. `newest_age_s` is the greatest age that
+    its newest snapshot had when it was looked at, and `newest_missing` how many looks found none.
+    Rates are those of real restores, and `whole_s` what its newest snapshot would take at the
+    median one.
     """
 
     host: str
     tests: int
     good: int
     last_good: str | None
-    longest_without_s: float | None
+    longest_without_s: float
     snapshots: int
     files: int
     bytes: int
@@ -101,6 +106,7 @@ class ControlsHost(TypedDict):
     median_bytes_per_s: float | None
     whole_s: float | None
     newest_age_s: float | None
+    newest_missing: int
     copies: int
     copies_whole: int
     backups: ControlsBackups | None
@@ -141,6 +147,8 @@ class ControlsSignatures(TypedDict):
 class Controls(TypedDict):
     """The section of `report controls`.
 
+    `hosts` are those that a test looked at or names, and those of which a backup of the period is
+    known. `longest_untested_s` is the longest time without a test, counted as `longest_without_s`.
     `unsigned` is how many reports of the period the history has and the chain has not; null where
     no history was asked.
     """
@@ -151,6 +159,7 @@ class Controls(TypedDict):
     repositories: list[str]
     policies: list[str]
     tests: list[ControlsTest]
+    longest_untested_s: float
     hosts: list[ControlsHost]
     troubles: list[ControlsTrouble]
     unsigned: int | None
