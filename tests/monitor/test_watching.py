@@ -99,6 +99,27 @@ def test_past_of_a_new_subject_counts_and_is_not_told() -> None:
     assert ((), MONDAY + 2 * DAY) == (first.told, first.watches[SUBJECT].good_at)
 
 
+def test_first_success_that_is_heard_of_counts_however_old_it_is() -> None:
+    """Whoever looks before anything was collected must not take that for a fresh backup."""
+    first = looked({}, [], MONDAY + 20 * DAY)
+    second = looked(dict(first.watches), [good(MONDAY)], MONDAY + 20 * DAY + HOUR)
+    third = looked(dict(second.watches), [good(MONDAY - DAY)], MONDAY + 20 * DAY + 2 * HOUR)
+
+    assert first.watches[SUBJECT].never
+    assert MONDAY == second.watches[SUBJECT].good_at == third.watches[SUBJECT].good_at
+    assert [("opened", "alarm")] == [(one.kind, one.level) for one in second.transitions]
+    assert () == third.told
+
+
+def test_subject_of_which_nothing_is_ever_heard_is_late_a_day_after() -> None:
+    first = looked({}, [], MONDAY + MINUTE)
+    second = looked(dict(first.watches), [], MONDAY + 2 * DAY)
+
+    assert [("opened", MONDAY + 25 * HOUR + MINUTE)] == [
+        (one.transition.kind, one.transition.at) for one in second.told[:1]
+    ]
+
+
 def test_subject_that_is_late_when_its_watch_begins_is_told_then() -> None:
     now = MONDAY + 5 * DAY + HOUR
     first = looked({}, [good(MONDAY)], now)

@@ -130,7 +130,10 @@ def _begun(one: Watched, now: datetime) -> Watch:
     good = [news.at for news in known if news.succeeded]
     failed = [news.known_at for news in known if not news.succeeded]
     return replace(
-        watch, good_at=max(good, default=watch.good_at), failed_at=max(failed, default=None)
+        watch,
+        good_at=max(good, default=watch.good_at),
+        failed_at=max(failed, default=None),
+        never=not good,
     )
 
 

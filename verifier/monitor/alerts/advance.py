@@ -55,7 +55,7 @@ def advance(
 
 def _is_new(watch: Watch, one: News) -> bool:
     if one.succeeded:
-        return one.at > watch.good_at
+        return watch.never or one.at > watch.good_at
     return watch.failed_at is None or one.known_at > watch.failed_at
 
 
@@ -74,7 +74,8 @@ def _pass_time(
 def _learn(watch: Watch, terms: Terms, one: News, told: list[Transition]) -> Watch:
     if not one.succeeded:
         return replace(watch, failed_at=one.known_at)
-    watch, at, incident = replace(watch, good_at=one.at), watch.looked_at, watch.incident
+    watch = replace(watch, good_at=one.at, never=False)
+    at, incident = watch.looked_at, watch.incident
     overdue = overdue_at(terms.rule, terms.dues, watch.good_at, watch.failed_at)
     # What took longer than its age may be is too old the moment it is done.
     if incident is None or (overdue is not None and overdue <= at):

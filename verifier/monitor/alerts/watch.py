@@ -45,6 +45,7 @@ class Watch:
     Attributes:
         looked_at: up to when everything has been told.
         good_at: when the last success began; until there is one, when the watch began.
+        never: there has been none, so that the first one heard of counts, however old it is.
         failed_at: when the last failure was known.
         resolved_at: when the last incident ended.
     """
@@ -55,12 +56,13 @@ class Watch:
     failed_at: datetime | None = None
     resolved_at: datetime | None = None
     incident: Incident | None = None
+    never: bool = False
 
 
 def begin_watch(subject: str, at: datetime) -> Watch:
     """Return the watch on a subject of which nothing is known; its age counts from now on."""
     begun_at = at.astimezone(UTC)
-    return Watch(subject, begun_at, begun_at)
+    return Watch(subject, begun_at, begun_at, never=True)
 
 
 def render_watch(watch: Watch) -> dict[str, Any]:
