@@ -15,7 +15,7 @@ import freezegun
 import pytest
 
 from tests.cli import console
-from tests.monitor.alerting import TEXT, backup, cycle, good_lines, locked_lines
+from tests.monitor.alerting import TEXT, backup, cycle, good_lines, lines, locked_lines
 from tests.monitor.envelopes import drilled
 from tests.servers.receiver import Receiver, receiver, run_receiver
 from verifier.cli.main import main
@@ -138,6 +138,22 @@ def test_look_tells_what_is_open_and_what_comes_next(
     assert subjects["verification web1"]["good"] is None
     told = [one for one in section["told"] if one["subject"] != "verifier"]
     assert [("opened", "backup web1")] == [(one["kind"], one["subject"]) for one in told]
+
+
+def test_script_that_prints_none_of_the_lines_is_said_once(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day in range(2):
+        begun = MONDAY + day * DAY
+        place.hear(lines(begun, (0, "Started run backups."), (9, "Finished run backups.")))
+        code, report = place.look(begun + 2 * HOUR, capsys)
+
+        assert (3, [("could-not-verify", "jak")]) == (code, about_backups(report))
+    place.look(MONDAY + DAY + 3 * HOUR + MINUTE, capsys)
+
+    assert ["WARNING: nothing has been said of any backup for 1 day 1 h"] == [
+        title for title in place.titles if "backup" in title
+    ]
 
 
 def test_verification_that_is_too_old_is_told(

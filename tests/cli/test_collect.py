@@ -169,6 +169,17 @@ def test_a_log_of_something_else_is_no_silence(tmp_path: Path) -> None:
     assert not (tmp_path / "h").exists()
 
 
+def test_a_run_that_says_nothing_of_hosts_is_no_silence(tmp_path: Path) -> None:
+    """A script of one's own that prints other lines: what is missing is said."""
+    log = write_plain(tmp_path, "Started run backups.", "all good", "Finished run backups.")
+    line = ("--coordinator", "jak", "--began", AT.isoformat(), "--config", write_config(tmp_path))
+    ended = console.run("collect", "--json", "--log", str(log), *map(str, line))
+    (finding,) = console.report(ended.stdout)["findings"]
+
+    assert (3, "could-not-verify", "jak") == (ended.returncode, finding["kind"], finding["subject"])
+    assert "let the script of run-backups print the lines" in finding["detail"]
+
+
 def test_a_log_beyond_the_limit_is_refused_with_the_way_to_cut_it(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as file:
         file.truncate(LOG_LIMIT_BYTES + 1)

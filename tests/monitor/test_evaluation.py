@@ -28,8 +28,9 @@ from verifier.monitor.evaluation import Evaluation, evaluate
 from verifier.monitor.heard import HistorySource, Source
 from verifier.monitor.heard_clickhouse import ClickHouseSource
 from verifier.monitor.history.memory import History, open_history
+from verifier.monitor.messages import alert_message
 from verifier.monitor.sinks.clickhouse import ClickHouse
-from verifier.monitor.subjects import VERIFIER
+from verifier.monitor.subjects import BACKUPS, VERIFIER
 from verifier.monitor.telemetry import LogLine
 
 __all__ = ["clickhouse", "clickhouse_server"]
@@ -276,3 +277,45 @@ def test_clickhouse_without_tables_or_out_of_reach_cannot_be_looked_at(
         source(clickhouse.url).cycles(MONDAY, MONDAY + DAY)
     with pytest.raises(CannotVerify, match="cannot be asked"):
         source("http://127.0.0.1:1").cycles(MONDAY, MONDAY + DAY)
+
+
+def mute_lines(begun: datetime) -> tuple[LogLine, ...]:
+    """Return what a script of one's own may print."""
+    said = (0, "Started run backups."), (60, "all good"), (61, "Finished run backups.")
+    return lines(begun, *said)
+
+
+def test_runs_that_tell_nothing_are_one_incident(history: History) -> None:
+    """Not one a host; and each host is watched again once something is heard of one."""
+    looked(history, MONDAY - HOUR)
+    record(history, mute_lines(MONDAY))
+    first = looked(history, MONDAY + HOUR)
+    record(history, mute_lines(MONDAY + DAY))
+    second = looked(history, MONDAY + DAY + 3 * HOUR)
+    again = looked(history, MONDAY + DAY + 3 * HOUR + MINUTE)
+    record(history, good_lines(MONDAY + 2 * DAY))
+    last = looked(history, MONDAY + 2 * DAY + HOUR)
+
+    assert [] == told(first)
+    assert {BACKUPS} == {one for one in first.watched if one.startswith("backup")}
+    opened = [("opened", BACKUPS, "warning", MONDAY + DAY + 2 * HOUR)]
+    assert opened == told(second)
+    assert [] == told(again)
+    assert [("escalated", BACKUPS), ("resolved", BACKUPS)][-1:] == [
+        (kind, subject) for kind, subject, *_ in told(last)
+    ]
+    assert "backup web1" in last.watched
+    message = alert_message(body(second, BACKUPS), is_first=True)
+    assert "WARNING: nothing has been said of any backup for 1 day 1 h" == message.title
+    assert "docs/history.md" in message.text
+    over = alert_message(body(last, BACKUPS), is_first=False)
+    assert over.title.startswith("RESOLVED: runs tell of backups again")
+
+
+def test_failed_run_without_a_line_is_a_failure_of_every_host(history: History) -> None:
+    record(history, good_lines(MONDAY))
+    looked(history, MONDAY + HOUR)
+    record(history, lines(MONDAY + DAY, (0, "Started run backups."), (1, "Failed run backups.")))
+    found = looked(history, MONDAY + DAY + MINUTE)
+
+    assert [("opened", "backup web1")] == [one[:2] for one in told(found)]

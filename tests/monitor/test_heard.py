@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.monitor.alerting import COORDINATOR, backup, cycle, good_lines, lines, locked_lines
 from verifier.monitor.alerts.transition import News
 from verifier.monitor.cycles import parse_log
-from verifier.monitor.heard import HistorySource, backup_news, verification_news
+from verifier.monitor.heard import HistorySource, backup_news, is_mute, is_of, verification_news
 from verifier.monitor.history.memory import open_history
 from verifier.monitor.history.reports import Verification, Verified
 from verifier.monitor.reasons import LENGTH_MAX, last_error
@@ -33,6 +34,24 @@ def test_run_that_ended_without_a_backup_of_a_host_has_failed_it() -> None:
     run = cycle(AT, backup("db1", AT), status=1)
 
     assert [News(AT, AT + 10 * MINUTE, succeeded=False)] == list(backup_news("web1", [run]))
+
+
+def test_run_that_ends_well_without_a_word_says_nothing_of_hosts() -> None:
+    """An own script that prints texts of its own is no failure of every host."""
+    said = lines(AT, (0, "Started run backups."), (60, "all good"), (61, "Finished run backups."))
+    (log,) = parse_log(said)
+
+    assert is_mute(log.cycle)
+    assert [] == list(backup_news("web1", [log.cycle]))
+    assert not is_mute(cycle(AT, status=3))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("jak", True), ("jak.example.org", True), ("jill", False), ("jill.example.org", False)],
+)
+def test_run_is_the_coordinators_by_its_name(said: str, expected: bool) -> None:
+    assert expected is is_of(replace(cycle(AT), coordinator=said), "jak")
 
 
 def test_run_whose_end_was_never_heard_of_says_nothing() -> None:

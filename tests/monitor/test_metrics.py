@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -206,3 +207,11 @@ def test_documented_metrics_are_the_codes() -> None:
     ]
 
     assert "\n".join(rows) in page
+
+
+def test_instants_of_backups_that_nothing_is_said_of_are_no_number(tmp_path: Path) -> None:
+    """They are heard of, and never late: one incident stands for all of them."""
+    told = _told(tmp_path, BEGUN + DAY, cycle(BEGUN))
+
+    assert math.isnan(told["restic_backup_overdue_timestamp_seconds", ("web1",)])
+    assert ("restic_backup_alarm_timestamp_seconds", ("web1",)) not in told

@@ -19,6 +19,7 @@ from verifier.monitor.history.memory import History
 from verifier.monitor.messages import alert_message
 from verifier.monitor.render.wording import count, moment, span
 from verifier.monitor.subjects import (
+    BACKUPS,
     VERIFIER,
     Fires,
     backup_subject,
@@ -26,6 +27,7 @@ from verifier.monitor.subjects import (
     is_backup,
     verification_subject,
 )
+from verifier.monitor.telling import remedy
 from verifier.monitor.watching import next_at
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ JOB = "alert"
 def subjects_of(config: Config) -> tuple[str, ...]:
     """Return the name of everything that is watched."""
     hosts = [host.name for host in config.hosts]
-    return (*map(backup_subject, hosts), *map(verification_subject, hosts), VERIFIER)
+    return (*map(backup_subject, hosts), *map(verification_subject, hosts), BACKUPS, VERIFIER)
 
 
 def take_look(
@@ -123,7 +125,9 @@ def findings_of(evaluation: Evaluation, config: Config) -> list[Finding]:
     found = []
     for subject in evaluation.watched:
         watch = evaluation.look.watches[subject]
-        if watch.incident is not None and subject != VERIFIER:
+        if subject == BACKUPS:
+            found.append(_untold(watch, config))
+        elif watch.incident is not None and subject != VERIFIER:
             found.append(_finding(watch, evaluation, config))
     gaps = [one for one in evaluation.look.told if one.transition.subject == VERIFIER]
     if gaps:
@@ -135,6 +139,14 @@ def findings_of(evaluation: Evaluation, config: Config) -> list[Finding]:
         evidence = {"from": begun.isoformat(), "to": ended.isoformat()}
         found.append(Finding("unwatched", VERIFIER, detail, evidence))
     return found
+
+
+def _untold(watch: Watch, config: Config) -> Finding:
+    detail = (
+        f"its runs end well and say nothing of any host, so since {_moment(watch.good_at, config)} "
+        f"nothing is known of any backup: {remedy(BACKUPS, config)}"
+    )
+    return Finding("could-not-verify", config.coordinator.name, detail)
 
 
 def _finding(watch: Watch, evaluation: Evaluation, config: Config) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.core.errors import CannotVerify, UsageError
-from verifier.core.finding import Verdict
+from verifier.core.finding import Finding, Verdict
 from verifier.core.report import Coverage, Report, conclude
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         raise
     report = conclude(
         "collect",
-        (),
+        _untold(absorbed),
         Coverage("logs", 1, 1),
         started_at=started_at,
         finished_at=context.clock.now(),
@@ -204,6 +204,20 @@ def _pings(cycles: Sequence[CycleRun], config: Config, since: datetime) -> Itera
     good = sum(backup.succeeded for backup in newest.backups)
     said = f"{good} of {count(len(newest.backups), 'backup')} good, status {newest.status}"
     yield end_delivery("backups", verdict, said, newest.ended_at)
+
+
+def _untold(absorbed: Absorbed) -> tuple[Finding, ...]:
+    """Return that the newest run says nothing of itself: it must not pass for one that did."""
+    from verifier.monitor.heard import is_mute
+
+    newest = max(absorbed.cycles, key=lambda cycle: cycle.began_at, default=None)
+    if newest is None or not is_mute(newest):
+        return ()
+    detail = (
+        f"the run of {newest.began_at.isoformat()} ended well and says nothing of any host: let "
+        f"the script of {newest.service} print the lines that docs/history.md lists"
+    )
+    return (Finding("could-not-verify", newest.coordinator, detail),)
 
 
 def _section(read: Read, absorbed: Absorbed) -> Collected:

@@ -55,6 +55,7 @@ def dashboard_terms(config: Config, context: Context, *, read_repository: bool) 
     reader = Reader(config, context) if read_repository else None
     return Terms(
         tuple(host.name for host in config.hosts),
+        config.coordinator.name,
         schedule,
         Held(backup_rule(config), partial(backup_dues, config, schedule.fires)),
         Held(verification_rule(config), partial(verification_dues, config)),

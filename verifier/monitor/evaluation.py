@@ -15,9 +15,10 @@ from verifier.monitor.alerts.silence import Silence
 from verifier.monitor.alerts.transition import News
 from verifier.monitor.alerts.watch import Watch
 from verifier.monitor.delivery import Delivery
-from verifier.monitor.heard import LATE, Source, backup_news, verification_news
+from verifier.monitor.heard import LATE, Source, backup_news, is_mute, is_of, verification_news
 from verifier.monitor.history.memory import History
 from verifier.monitor.subjects import (
+    BACKUPS,
     VERIFIER,
     Fires,
     backup_dues,
@@ -60,7 +61,11 @@ def evaluate(
         CannotVerify: the history or the source cannot be read.
     """
     watches = history.watches()
-    cycles = source.cycles(_since(watches, now), now)
+    cycles = [
+        cycle
+        for cycle in source.cycles(_since(watches, now), now)
+        if is_of(cycle, config.coordinator.name)
+    ]
     watched = {
         one.subject: one
         for one in (
@@ -118,8 +123,12 @@ def _backups(
         for host in config.hosts
     }
     heard = [one.at for of_host in news.values() for one in of_host]
-    since = min([_oldest(watches, [backup_subject(host) for host in news], now), *heard])
+    subjects = [BACKUPS, *map(backup_subject, news)]
+    since = min([_oldest(watches, subjects, now), *heard])
     dues = backup_dues(config, fires, since, now + rule.warn_age)
+    if not heard and (BACKUPS in watches or any(map(is_mute, cycles))):
+        # One thing is not known, and not as many things as there are hosts.
+        return [Watched(BACKUPS, rule, dues)]
     return [Watched(backup_subject(host), rule, dues, news[host]) for host in news]
 
 

@@ -59,13 +59,27 @@ class HistorySource:
         return tuple(line for past in found for line in self.history.cycle_lines(past.number))
 
 
+def is_of(cycle: CycleRun, coordinator: str) -> bool:
+    """Say whether a run is this coordinator's: another one's says nothing of our hosts.
+
+    A table of logs may have a machine by its full name where the configuration has its first label.
+    """
+    said, ours = cycle.coordinator, coordinator
+    return said == ours or said.partition(".")[0] == ours or said == ours.partition(".")[0]
+
+
+def is_mute(cycle: CycleRun) -> bool:
+    """Say whether a run ended well and told nothing: not of ours, or written to print nothing."""
+    return cycle.status == 0 and not cycle.backups and not cycle.stages
+
+
 def backup_news(
     host: str, cycles: Iterable[CycleRun], last_good: BackupRun | None = None
 ) -> Iterator[News]:
     """Yield what is heard of a host's backups.
 
     A run that has ended without a backup of the host (the key was locked) has failed it; one
-    whose end was never heard of says nothing.
+    whose end was never heard of says nothing, nor does one that is mute.
 
     Args:
         last_good: the newest good one, should it be older than the cycles.
@@ -75,7 +89,7 @@ def backup_news(
     for cycle in cycles:
         backups = [backup for backup in cycle.backups if backup.host == host]
         yield from map(_backup, backups)
-        if not backups and cycle.status is not None:
+        if not backups and cycle.status is not None and not is_mute(cycle):
             yield News(cycle.began_at, cycle.ended_at, succeeded=False)
 
 

@@ -15,7 +15,7 @@ from verifier.core.finding import Verdict
 from verifier.monitor.render.envelope import Envelope
 from verifier.monitor.render.summary import verdict_line, worst_first
 from verifier.monitor.render.wording import count, moment, printable, span
-from verifier.monitor.subjects import host_of, is_backup
+from verifier.monitor.subjects import BACKUPS, VERIFIER, host_of, is_backup
 
 Tone = Literal["info", "success", "warning", "failure"]
 """How bad it is, in the words of those who carry it."""
@@ -59,6 +59,8 @@ def alert_message(body: Mapping[str, Any], *, is_first: bool) -> Message:
 
 def _trouble(subject: str, body: Mapping[str, Any]) -> str:
     age, host = span(body["age_s"]), host_of(subject)
+    if subject == BACKUPS:
+        return f"nothing has been said of any backup for {age}"
     if not host:
         return f"nobody looked at the alert rules for {_gap(body['before_at'], body['looked_at'])}"
     thing = "backup" if is_backup(subject) else "verification"
@@ -70,6 +72,8 @@ def _trouble(subject: str, body: Mapping[str, Any]) -> str:
 def _well(body: Mapping[str, Any]) -> str:
     subject, lasted = body["subject"], span(body["lasted_s"])
     host = host_of(subject)
+    if subject == BACKUPS:
+        return f"runs tell of backups again, after {lasted}"
     if not body["watched"]:
         return f"{subject} is watched no more"
     if not host:
@@ -80,7 +84,9 @@ def _well(body: Mapping[str, Any]) -> str:
 
 def _open(body: Mapping[str, Any]) -> Iterator[str]:
     host, since = host_of(body["subject"]), moment(body["good_at"])
-    if not host:
+    if body["subject"] == BACKUPS:
+        yield f"Runs end well, and since {since} none of them has said what it backed up."
+    elif not host:
         yield _nobody_looked(body)
     elif body["never"]:
         yield f"It is waited for since {since}."
@@ -116,7 +122,11 @@ def _cause(body: Mapping[str, Any]) -> Iterator[str]:
 
 def _resolved(body: Mapping[str, Any], *, is_first: bool) -> Iterator[str]:
     begun, ended = moment(body["opened_at"]), moment(body["at"])
-    if not body["watched"]:
+    if body["subject"] == BACKUPS:
+        yield "Each host's backups are watched from now on."
+    elif body.get("named") and not body["watched"]:
+        yield "Runs say nothing of any host, which is one incident of all their backups."
+    elif not body["watched"]:
         yield "The configuration does not name it any more."
     elif not host_of(body["subject"]):
         yield _nobody_looked(body)
@@ -124,7 +134,7 @@ def _resolved(body: Mapping[str, Any], *, is_first: bool) -> Iterator[str]:
         snapshot = f", snapshot {body['snapshot'][:8]}" if body["snapshot"] else ""
         yield f"Last good: {moment(body['good_at'])}{snapshot}."
     yield f"The incident lasted {span(body['lasted_s'])}: from {begun} to {ended}."
-    if is_first and host_of(body["subject"]):
+    if is_first and body["subject"] != VERIFIER:
         yield "It was over before anybody could be told of it."
 
 

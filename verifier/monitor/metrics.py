@@ -5,6 +5,7 @@ Instants are seconds since 1970, so that a rule asks whether one has passed, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,7 +128,10 @@ def _host(state: HostState) -> Iterator[Sample]:
         yield from _backup(host, state.last)
     yield from _at("restic_verify_last_ok_timestamp_seconds", host, state.verified_at)
     for room, expected in (("backup", state.backup), ("verify", state.verification)):
-        if expected:
+        if expected and not expected.told:
+            # It is heard of, and never late: who asks for it is not to take it for lost.
+            yield f"restic_{room}_overdue_timestamp_seconds", host, math.nan
+        elif expected:
             yield from _at(f"restic_{room}_overdue_timestamp_seconds", host, expected.overdue_at)
             yield from _at(f"restic_{room}_alarm_timestamp_seconds", host, expected.alarm_at)
 

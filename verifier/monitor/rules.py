@@ -17,6 +17,7 @@ from verifier.config.models import Config
 from verifier.core.finding import KINDS
 from verifier.monitor.render.wording import span
 from verifier.monitor.subjects import (
+    BACKUPS,
     VERIFIER,
     backup_rule,
     backup_subject,
@@ -56,6 +57,7 @@ def prometheus_rules(config: Config) -> str:
     """Return the alerting rules as a file of rules."""
     rules = [
         *_backup(config),
+        *_untold(config),
         *_verification(config),
         *_verifier(config),
         *(_unheard(host.name, config) for host in config.hosts),
@@ -111,6 +113,19 @@ def _backup(config: Config) -> Iterator[RuleText]:
         f"The last good backup of {{{{ $labels.host }}}} is older than {_words(rule.alarm_age)}",
         _because("stopped", do),
     )
+
+
+def _untold(config: Config) -> Iterator[RuleText]:
+    for severity in ("warning", "alarm"):
+        # The instants of each host's backups are exposed as no number meanwhile.
+        yield _rule(
+            "ResticBackupsUntold",
+            f'restic_verify_incident{{subject="{BACKUPS}",level="{severity}"}} == 1',
+            severity,
+            BACKUPS,
+            "The coordinator's runs end well and say nothing of any backup",
+            _because("could-not-verify", remedy(BACKUPS, config)),
+        )
 
 
 def _verification(config: Config) -> Iterator[RuleText]:

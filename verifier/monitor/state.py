@@ -14,7 +14,13 @@ from datetime import datetime, timedelta
 from verifier.core.finding import Verdict
 from verifier.monitor.alerts.watch import Level, Watch
 from verifier.monitor.history.memory import History
-from verifier.monitor.subjects import backup_subject, host_of, verification_subject
+from verifier.monitor.subjects import (
+    BACKUPS,
+    backup_subject,
+    host_of,
+    is_backup,
+    verification_subject,
+)
 from verifier.monitor.telemetry import BackupRun, CycleRun
 from verifier.monitor.watching import Watched, instants
 
@@ -31,10 +37,12 @@ class Expected:
 
     Attributes:
         overdue_at, alarm_at: none where nothing is due.
+        told: the coordinator's runs say whether there was a success.
     """
 
     overdue_at: datetime | None
     alarm_at: datetime | None
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,8 @@ def _expected(
     subject: str, watched: Mapping[str, Watched], watches: Mapping[str, Watch]
 ) -> Expected | None:
     one, watch = watched.get(subject), watches.get(subject)
+    if is_backup(subject) and BACKUPS in watched:
+        return Expected(None, None, told=False)
     if one is None or watch is None:
         return None
     return Expected(*(instants(watch, one) or (None, None)))

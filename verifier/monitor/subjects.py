@@ -16,6 +16,9 @@ from verifier.monitor.alerts.rule import Dues, Rule
 
 VERIFIER = "verifier"
 
+BACKUPS = "backups"
+"""The backups of all hosts, in place of each host's own, while runs say nothing of any of them."""
+
 Fires = Callable[[date, int], Sequence[datetime]]
 """The first civil day and how many: every instant at which the coordinator's timer fires."""
 

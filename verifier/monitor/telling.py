@@ -15,7 +15,7 @@ from verifier.monitor.alerts.watch import Watch
 from verifier.monitor.delivery import Delivery
 from verifier.monitor.heard import Source, backup_news
 from verifier.monitor.reasons import last_error
-from verifier.monitor.subjects import host_of, is_backup, is_verification
+from verifier.monitor.subjects import BACKUPS, host_of, is_backup, is_verification
 from verifier.monitor.telemetry import BackupRun, CycleRun
 from verifier.monitor.watching import Told, Watched
 
@@ -102,6 +102,7 @@ def delivery(
         "known": told.known,
         "goes_on": told.goes_on,
         "watched": one is not None,
+        "named": any(host_of(transition.subject) == host.name for host in config.hosts),
         "alarm_at": alarm_at and _text(alarm_at, zone),
         "never": reason.never,
         "snapshot": reason.snapshot,
@@ -120,6 +121,9 @@ def _text(at: datetime, zone: tzinfo) -> str:
 def remedy(subject: str, config: Config) -> str:
     """Return what to do about a subject, in words that go on after a colon."""
     where, unit = config.coordinator.name, config.coordinator.log_service
+    if subject == BACKUPS:
+        lines = "let the script of that unit print the lines that docs/history.md lists"
+        return f"on {where}, see `journalctl -u {unit} -n 50`; {lines}"
     if is_backup(subject):
         look = f"journalctl -u {unit} -n 50"
         return f"on {where}, see `{look}`; mend it, then `systemctl start {unit}`"

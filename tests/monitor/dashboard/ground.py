@@ -55,6 +55,7 @@ def terms(hosts: Iterable[str] = HOSTS, **changed: Any) -> Terms:
     """Return terms as the example's configuration has them."""
     held = Terms(
         tuple(hosts),
+        "jak",
         SCHEDULE,
         Held(Rule(), lambda a, b: Dues(SCHEDULE.fired(a - WEEK, b + WEEK))),
         Held(Rule(35 * DAY, 45 * DAY), monthly),

@@ -77,6 +77,50 @@ def test_page_says_what_the_alerts_say(tmp_path: Path, days: tuple[str, str]) ->
     assert Verdict.CRITICAL in seen
 
 
+@pytest.mark.parametrize("heard_days", [0, 1, 20])
+def test_page_and_alerts_agree_where_a_look_came_before_the_first_collect(
+    tmp_path: Path, heard_days: int
+) -> None:
+    """On a first installation the timers race: what is read afterwards may be weeks old."""
+    file = tmp_path / "h.sqlite"
+    site = Site(lambda: open_history(file), terms(HOSTS), OPEN, FixedClock())
+    with open_history(file) as history:
+        for hour in range(0, 40, 4):
+            if hour == 4:
+                take_place(history, "well", heard_days)
+            now = NOW + hour * HOUR
+            look = evaluate(CONFIG, history, HistorySource(history), SCHEDULE.fires, now).look
+            history.save_look(look.watches, look.transitions, now)
+            for row in present(Asked(site, history, now, Query({})))[1].hosts:
+                incident = look.watches[f"backup {row.name}"].incident
+                level = LEVELS[incident.level if incident else None]
+                assert (now, row.name, level) == (now, row.name, row.verdict)
+
+
+@pytest.mark.parametrize("whose", ["jill", "jak"])
+def test_run_of_another_coordinator_is_no_failure_of_ours(tmp_path: Path, whose: str) -> None:
+    """Half an hour past the age, a run that left our hosts out is known: ours is, hers is not."""
+    file = tmp_path / "h.sqlite"
+    site = Site(lambda: open_history(file), terms(HOSTS), OPEN, FixedClock())
+    with open_history(file) as history:
+        fill(history, days=2, hosts=HOSTS)
+        first = history.last_backup("web1")
+        assert first is not None
+        other, _ = cycle(first.began_at.astimezone(ZONE).date() + DAY, ("mail9",))
+        history.record_cycle(replace(other, coordinator=whose))
+        now = first.began_at + DAY + HOUR / 2
+        look = evaluate(CONFIG, history, HistorySource(history), SCHEDULE.fires, now).look
+        (row,) = (
+            row
+            for row in present(Asked(site, history, now, Query({})))[1].hosts
+            if row.name == "web1"
+        )
+    incident = look.watches["backup web1"].incident
+
+    assert (whose == "jak") == (incident is not None)
+    assert LEVELS[incident.level if incident else None] == row.verdict
+
+
 def test_metrics_are_those_of_every_other_way(tmp_path: Path) -> None:
     file = tmp_path / "h.sqlite"
     with open_history(file) as history:

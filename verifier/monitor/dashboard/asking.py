@@ -9,10 +9,14 @@ from verifier.monitor.dashboard.site import Asked, NotFound, is_storable
 from verifier.monitor.dashboard.terms import Reading
 from verifier.monitor.dashboard.views.now import JUDGED, STRIP, Facts, Now, now_view
 from verifier.monitor.dashboard.views.retention import modelled
+from verifier.monitor.heard import is_of
 from verifier.monitor.history.runs import PastCycle
 from verifier.monitor.telemetry import BackupRun
 
 YEAR = timedelta(days=372)
+
+CYCLES_TRIED = 20
+"""So many runs are looked through for one of the coordinator's own."""
 
 
 def facts(asked: Asked) -> Facts:
@@ -22,7 +26,8 @@ def facts(asked: Asked) -> Facts:
     known = [host for host in hosts if is_storable(host)]
     last = ((host, history.last_backup(host)) for host in known)
     good = ((host, history.last_good_backup(host)) for host in known)
-    cycle = history.last_cycle()
+    newest = history.cycles_before(None, CYCLES_TRIED)
+    cycle = next((one for one in newest if is_of(one.cycle, asked.terms.coordinator)), None)
     lines = history.cycle_lines(cycle.number) if cycle else ()
     return Facts(
         hosts=hosts,

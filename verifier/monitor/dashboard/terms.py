@@ -135,6 +135,7 @@ class Terms:
 
     Attributes:
         hosts: that are expected, in the configuration's order.
+        coordinator: whose runs back them up.
         backup, verification: how old the last one of each may be.
         verifier: how long nobody may look at the alert rules.
         state: what metrics are made of.
@@ -145,6 +146,7 @@ class Terms:
     """
 
     hosts: tuple[str, ...]
+    coordinator: str
     schedule: Schedule
     backup: Held
     verification: Held

@@ -16,6 +16,7 @@ from verifier.monitor.alerts.watch import Watch
 from verifier.monitor.dashboard import links
 from verifier.monitor.dashboard.terms import Terms
 from verifier.monitor.dashboard.views.days import Cell, cells
+from verifier.monitor.heard import backup_news
 from verifier.monitor.history.incidents import PastIncident
 from verifier.monitor.history.reports import PastReport, Verified
 from verifier.monitor.history.runs import PastCycle
@@ -192,9 +193,9 @@ def _state(name: str, facts: Facts, terms: Terms, now: datetime) -> tuple[Verdic
 def _passed_over(name: str, newest: PastCycle | None, good_at: datetime) -> datetime | None:
     """Return when the newest cycle ended, where it made no backup of a host: the key is locked."""
     cycle = newest.cycle if newest else None
-    if cycle is None or cycle.status is None or cycle.began_at <= good_at:
+    if cycle is None or cycle.began_at <= good_at or any(run.host == name for run in cycle.backups):
         return None
-    return None if any(run.host == name for run in cycle.backups) else cycle.ended_at
+    return next((news.known_at for news in backup_news(name, [cycle])), None)
 
 
 def _host_reasons(rows: Sequence[HostRow], now: datetime) -> Iterator[Reason]:
