@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from tests.drill.ledger_writer import AT, KEYS, MONTH, PACKS
 from tests.drill.unprivileged import as_nobody
 from verifier.core.errors import CannotVerify, NoSpace
 from verifier.core.finding import Finding
+from verifier.database.store import open_store
 from verifier.drill import ledger as opener
 from verifier.drill import standing
 from verifier.drill.ledger import RESUMABLE, Ledger, Run, file_key, open_ledger
@@ -342,6 +344,28 @@ def test_older_ledger_is_brought_up_to_date(path: Path, monkeypatch: pytest.Monk
         path, "PRAGMA user_version", "SELECT note FROM runs"
     )
     assert 2 == len(read_ledger(path).runs)
+
+
+def test_ledger_of_the_first_release_is_brought_up_to_date(path: Path) -> None:
+    first = LEDGER.migrations[0]
+    # No edit of it reaches a ledger that was made by it: a change is one more migration.
+    assert "842c8a4154a3" == hashlib.sha256(first.encode()).hexdigest()[:12]
+    with open_store(replace(LEDGER, migrations=(first,)), path):
+        pass
+    raw(
+        path,
+        "INSERT INTO runs VALUES (1, 'R', '', 1, 12, '2026-01-01T00:00:00+00:00', 1, "
+        "'2026-01-01T01:00:00+00:00', 'OK', '{}')",
+        "INSERT INTO scopes VALUES (1, 'R', 'packs', ''), (2, 'R', 'packs', 'off-site')",
+        "INSERT INTO proofs VALUES (1, x'aa', 1, 0, 7), (1, x'bb', 1, 0, 9), (2, x'aa', 1, 0, 5)",
+        "INSERT INTO rounds VALUES (1, 1), (2, 1)",
+        "INSERT INTO held VALUES (1, 1, 1, 2, 16), (2, 1, 1, 1, 5)",
+    )
+    with open_ledger(path):
+        pass
+
+    assert [9, 5] == [standing.largest_bytes for standing in read_ledger(path).standings]
+    assert 2 == LEDGER.version
 
 
 # What it cannot be opened for.

@@ -158,6 +158,18 @@ def test_least_damage_is_told_in_units_and_bytes(
     assert (least, least_bytes) == (told["least"]["0.99"], told["least_bytes"]["0.99"])
 
 
+def test_nothing_is_reckoned_from_every_proof(path: Path) -> None:
+    """There are millions of them, and a page of the dashboard does not wait for a walk."""
+    write(path, {1: (4, 40)}, {1: (3, 30), 2: (1, 10)})
+    before = read_ledger(path)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE proofs")
+    connection.close()
+
+    assert before == read_ledger(path)
+    assert [7] == [standing.largest_bytes for standing in before.standings]
+
+
 # Reading it.
 
 

@@ -1,6 +1,7 @@
 """A history of five years: a hundred hosts that are backed up every day, verified every month.
 
-`fill(history)` makes it in seconds. It is the same whenever it is made with the same seed.
+`fill(history)` makes it in seconds, and `fill_ledger(path)` the ledger of its drills in a minute.
+They are the same whenever they are made with the same seed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from verifier.drill.ledger import open_ledger
 from verifier.monitor.alerts.transition import Transition
 from verifier.monitor.alerts.watch import Incident, begin_watch
 from verifier.monitor.history.memory import History
@@ -42,6 +45,25 @@ def fill(
             if day % 60 == 17:
                 _incident(history, cycle, hosts[day % len(hosts)])
     history.store.connection.execute("PRAGMA synchronous = FULL")
+
+
+def fill_ledger(
+    path: Path, *, months: int = 61, hosts: tuple[str, ...] = HOSTS, files: int = 20_000
+) -> None:
+    """Make the ledger of as many drills, in which all files of every host were proven once.
+
+    Only the last drill proves them: that there are so many is what costs whoever reads it.
+    """
+    with open_ledger(path) as ledger:
+        for month in range(1, months + 1):
+            at = END - timedelta(days=30 * (months - month))
+            run = ledger.begin(repository="R", inputs="", at=at, seed=1)
+            for number, host in enumerate(hosts):
+                keys = range(number * files, (number + 1) * files) if month == months else ()
+                sizes = ((key.to_bytes(16, "big"), key * 7_919 % (1 << 30)) for key in keys)
+                run.prove_files(host, sizes)
+                run.hold_files(host, {last: (files // month, 1 << 34) for last in range(month)})
+            run.finish(at + timedelta(hours=2), "OK", {})
 
 
 def _cycle(

@@ -29,6 +29,11 @@ DELETE FROM doubts WHERE scope = ?1
 AND key IN (SELECT key FROM proofs WHERE scope = ?1 AND run = ?2)
 """
 
+_CLOSE = """
+INSERT INTO rounds (scope, run, largest_bytes)
+SELECT ?1, ?2, coalesce(max(bytes), 0) FROM proofs WHERE scope = ?1
+"""
+
 _CLOSED = """
 SELECT run FROM rounds JOIN runs ON number = run
 WHERE scope = ? AND finished_at IS NOT NULL ORDER BY run
@@ -112,7 +117,7 @@ class Scope:
         rows = [(self.id, run, number, *held[number]) for number in held]
         with self.store.change() as connection:
             connection.execute("DELETE FROM rounds WHERE scope = ? AND run = ?", (self.id, run))
-            connection.execute("INSERT INTO rounds VALUES (?, ?)", (self.id, run))
+            connection.execute(_CLOSE, (self.id, run))
             connection.executemany("INSERT INTO held VALUES (?, ?, ?, ?, ?)", rows)
 
     def forget(self, rounds: int) -> None:

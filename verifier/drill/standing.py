@@ -41,7 +41,7 @@ class Standing:
         name: of the host, or the copy; empty for the repository itself.
         within: the promise, in rounds.
         ages: the newest first, what never was proven last.
-        largest_bytes: the largest unit that was ever proven.
+        largest_bytes: the largest unit that was proven by then.
         doubted: how many were found bad, and never proven since.
     """
 
@@ -137,7 +137,7 @@ def read_ledger(path: Path, *, runs: int = 12) -> Memory:
 
 
 _SCOPES = """
-SELECT scopes.id, scopes.repository, unit, name, max(run), finished_at, within
+SELECT scopes.id, scopes.repository, unit, name, max(run), finished_at, within, largest_bytes
 FROM scopes JOIN rounds ON scope = scopes.id JOIN runs ON number = run
 WHERE finished_at IS NOT NULL
 GROUP BY scopes.id ORDER BY scopes.repository, unit DESC, name
@@ -150,8 +150,6 @@ WHERE scope = ? AND finished_at IS NOT NULL ORDER BY run
 
 _HELD = "SELECT round, units, bytes FROM held WHERE scope = ? AND run = ? ORDER BY round DESC"
 
-_LARGEST = "SELECT coalesce(max(bytes), 0) FROM proofs WHERE scope = ?"
-
 _DOUBTED = "SELECT count(*) FROM doubts WHERE scope = ?"
 
 _RUNS = """
@@ -161,7 +159,7 @@ FROM runs ORDER BY number DESC LIMIT ?
 
 
 def _standings(connection: sqlite3.Connection) -> Iterator[Standing]:
-    for scope, repository, unit, name, run, finished, within in connection.execute(_SCOPES):
+    for scope, *about, run, finished, within, largest_bytes in connection.execute(_SCOPES):
         closed = [datetime.fromisoformat(at) for (at,) in connection.execute(_CLOSED, (scope,))]
         ages = tuple(
             Age(len(closed) - last, units, size, closed[last - 1])
@@ -169,11 +167,11 @@ def _standings(connection: sqlite3.Connection) -> Iterator[Standing]:
             else Age(None, units, size, None)
             for last, units, size in connection.execute(_HELD, (scope, run))
         )
-        (largest_bytes,) = connection.execute(_LARGEST, (scope,)).fetchone()
         (doubted,) = connection.execute(_DOUBTED, (scope,)).fetchone()
+        repository, unit, name = about
         looked_at = datetime.fromisoformat(finished)
-        about = repository, unit, name, run, looked_at, within
-        yield Standing(*about, ages, largest_bytes, doubted)
+        figures = ages, largest_bytes, doubted
+        yield Standing(repository, unit, name, run, looked_at, within, *figures)
 
 
 def _runs(connection: sqlite3.Connection, limit: int) -> Iterator[PastRun]:

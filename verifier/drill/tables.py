@@ -62,10 +62,19 @@ CREATE TABLE parts (
 ) STRICT, WITHOUT ROWID;
 """
 
+_LARGEST = """
+ALTER TABLE rounds ADD COLUMN largest_bytes INTEGER NOT NULL DEFAULT 0 CHECK (largest_bytes >= 0);
+UPDATE rounds SET largest_bytes = found.bytes
+FROM (SELECT scope, max(bytes) AS bytes FROM proofs GROUP BY scope) AS found
+WHERE found.scope = rounds.scope
+"""
+# Of each round the largest unit that was proven by then: the proofs are millions, too many to be
+# walked through whenever somebody looks.
+
 LEDGER = Shape(
     name="ledger",
     application=0x72764C67,
-    migrations=(_FIRST,),
+    migrations=(_FIRST, _LARGEST),
     cache_kib=64 << 10,
     option="--ledger",
     first="run monthly",
