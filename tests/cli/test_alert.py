@@ -109,11 +109,36 @@ def test_locked_key_is_two_messages(place: Place, capsys: pytest.CaptureFixture[
     web1 = [title for title in place.titles if "web1" in title]
     assert [
         "WARNING: the last good backup of web1 is 1 day old",
-        "RESOLVED: web1 is backed up again, after 1 day",
+        "RESOLVED: 2 backups are good again, after 1 day: db1, web1",
     ] == web1
     first = json.loads(place.receiver.received[0].body)["message"]
     assert "Last error: The password file is not there: is its data set still locked?" in first
     assert "It becomes an alarm at Tue 2024-03-05 08:00 -08:00." in first
+
+
+def test_one_locked_key_is_two_messages_whatever_the_number_of_hosts(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that opens, one that ends; a reminder of all between them is one more."""
+    hosts = ("web1", "db1", "mail1")
+    place.write(f'[[hosts]]\nname = "mail1"\ninclude = ["/srv"]\n{PATIENT}')
+    place.hear(good_lines(MONDAY, hosts))
+    place.look(MONDAY + HOUR, capsys)
+    for day in (1, 2):
+        place.hear(locked_lines(MONDAY + day * DAY))
+    for at in (DAY + HOUR, DAY + 6 * HOUR, 2 * DAY + 5 * HOUR):
+        place.look(MONDAY + at, capsys)
+    place.hear(good_lines(MONDAY + 3 * DAY, hosts))
+    place.look(MONDAY + 3 * DAY + HOUR, capsys)
+
+    assert [
+        "WARNING: 3 backups are overdue: db1, mail1, web1",
+        "STILL ALARM: 3 backups are overdue: db1, mail1, web1",
+        "RESOLVED: 3 backups are good again, after 2 days: db1, mail1, web1",
+    ] == place.titles
+    opened = json.loads(place.receiver.received[0].body)["message"].splitlines()
+    assert 1 == sum(line.startswith("Last error: The password file") for line in opened)
+    assert any(line.startswith("mail1: last good Mon 2024-03-04 04:20") for line in opened)
 
 
 def test_look_tells_what_is_open_and_what_comes_next(
@@ -195,7 +220,7 @@ def test_second_look_tells_nothing_new(place: Place, capsys: pytest.CaptureFixtu
     place.look(MONDAY + 26 * HOUR, capsys)
 
     assert told == place.titles
-    assert 2 == sum("backup" in title for title in told)
+    assert 1 == sum("2 backups" in title for title in told)
 
 
 def test_silence_hushes_and_ends(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +243,7 @@ def test_silence_hushes_and_ends(place: Place, capsys: pytest.CaptureFixture[str
     _, ended = place.look(MONDAY + 27 * HOUR, capsys, "silence", "--end", "1")
     place.look(MONDAY + 27 * HOUR + MINUTE, capsys)
     assert [] == ended["alert"]["silences"]
-    assert 2 == sum("backup" in title for title in place.titles)
+    assert 1 == sum("2 backups" in title for title in place.titles)
 
 
 def test_silences_of_the_configuration_are_listed_and_kept(
@@ -409,16 +434,16 @@ def test_look_that_dies_between_two_steps_is_made_up_for(
     place.hear(locked_lines(MONDAY + DAY))
     place.write(PATIENT)
     place.look(MONDAY + HOUR, capsys)
-    at = (MONDAY + DAY).isoformat()
+    at = (MONDAY + DAY + 11 * MINUTE).isoformat()
     argv = (sys.executable, "-c", _DIES, where, at, str(place.config))
     died = subprocess.run(argv, check=False, capture_output=True, timeout=console.LIMIT_S)
     before = len(place.titles)
     for minute in range(2):
-        place.look(MONDAY + DAY + minute * MINUTE, capsys)
+        place.look(MONDAY + DAY + (11 + minute) * MINUTE, capsys)
 
     assert -signal.SIGKILL == died.returncode, died.stderr
     assert (1 if where.endswith("Queue.remove") else 0) == before
-    assert ["WARNING: the last good backup of web1 is 1 day old"] == place.titles
+    assert ["WARNING: 2 backups are overdue: db1, web1"] == place.titles
     with open_history(place.history) as history:
         assert () == history.owed()
 

@@ -133,8 +133,7 @@ def test_locked_key_is_heard_of_at_its_very_minutes(
         28 * HOUR: ["ALARM: the last good backup of web1 is 1 day 4 h old"],
         28 * HOUR + 10 * MINUTE: ["ALARM: the last good backup of db1 is 1 day 4 h old"],
         2 * DAY + 21 * MINUTE: [
-            "RESOLVED: db1 is backed up again, after 1 day",
-            "RESOLVED: web1 is backed up again, after 1 day",
+            "RESOLVED: 2 backups are good again, after 1 day: db1, web1",
         ],
     } == {at - MONDAY: titles for at, titles in work.heard.items()}
     first = json.loads(receiver.received[0].body)["message"]

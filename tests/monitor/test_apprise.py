@@ -33,7 +33,11 @@ DISCORD = "discord://123456789012345678/a-token_of-letters"
 
 
 def alert(**changed: object) -> Delivery:
-    return Delivery("alert", AT, {**BODY, **changed})
+    return gathered({**BODY, **changed})
+
+
+def gathered(*bodies: dict[str, Any]) -> Delivery:
+    return Delivery("alerts", AT, {"kind": bodies[0]["kind"], "incidents": list(bodies)})
 
 
 def channel(url: str, **settings: Any) -> Channel:
@@ -67,6 +71,55 @@ def test_discord_is_sent_what_it_accepts(discord: Receiver) -> None:
 
     assert content.startswith("WARNING: the last good backup of web1 is 1 day old\r\nLast good: ")
     assert "It becomes an alarm at Tue 2024-03-05 08:00 -08:00." in content
+
+
+@pytest.mark.parametrize("kind", ["opened", "reminded", "resolved"])
+@pytest.mark.parametrize("hosts", [2, 100])
+def test_one_cause_is_one_message_however_many_hosts(
+    discord: Receiver, kind: str, hosts: int
+) -> None:
+    """It keeps within Discord's limit, names the first and counts the rest."""
+    bodies = [
+        {
+            **BODY,
+            "subject": f"backup web{n:03}.example.org",
+            "kind": kind,
+            "heard": "warning",
+            "error": "x" * 2_000,
+            "lasted_s": 3600.0 + n * 60,
+        }
+        for n in range(hosts)
+    ]
+    channel(DISCORD).deliver([gathered(*bodies)], again=False)
+    (content,) = contents(discord)
+
+    assert f"{hosts} backups are " in content
+    assert "web001.example.org" in content
+    assert ("and 95 more" in content) == (hosts == 100)
+    assert ("What to do: on jak" in content) == (kind != "resolved")
+    assert ("after 1 h to 2 h 39 min" in content) == (kind == "resolved" and hosts == 100)
+
+
+def test_channel_is_told_of_those_alone_that_it_hears_of(receiver: Receiver) -> None:
+    """One is a warning and none of this channel's affairs; the other is an alarm."""
+    other = {**BODY, "subject": "backup db1", "level": "alarm", "known": "alarm"}
+    address = receiver.url.removeprefix("http://")
+    there = channel(f"json://{address}/hook", level="alarm")
+    both = gathered(BODY, other)
+    there.deliver([both], again=False)
+
+    assert there.takes(both)
+    assert not there.takes(gathered(BODY))
+    assert ["ALARM: the last good backup of db1 is 1 day old"] == [
+        json.loads(one.body)["title"] for one in receiver.received
+    ]
+
+
+def test_incident_of_an_older_spool_is_a_message(receiver: Receiver) -> None:
+    address = receiver.url.removeprefix("http://")
+    channel(f"json://{address}/hook").deliver([Delivery("alert", AT, BODY)], again=False)
+
+    assert 1 == len(receiver.received)
 
 
 HOSTILE = "@everyone <@123> <@&9> <!here> **b** `c` [x](http://y) ||s|| @here # > _i_ ~~d~~ \\*"

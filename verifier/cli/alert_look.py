@@ -68,7 +68,7 @@ def take_look(
             look = evaluation.look
             # That somebody looked is what is waited for, whatever there was to be seen.
             done = end_delivery(JOB, Verdict.OK, _summary(evaluation), now)
-            owed = (*evaluation.deliveries, done)
+            owed = (*evaluation.deliveries, *evaluation.messages, done)
             history.save_look(look.watches, look.transitions, now, owed)
     except CannotVerify as error:
         said = end_delivery(JOB, Verdict.UNKNOWN, f"{error.subject}: {error.message}", now)

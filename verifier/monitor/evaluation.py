@@ -31,7 +31,7 @@ from verifier.monitor.subjects import (
     verifier_rule,
 )
 from verifier.monitor.telemetry import CycleRun
-from verifier.monitor.telling import Why, delivery, why
+from verifier.monitor.telling import Why, delivery, gathered, why
 from verifier.monitor.watching import Look, Watched, look
 
 
@@ -43,6 +43,8 @@ class Evaluation:
         watched: every subject by its name, in the configuration's order.
         whys: what stands behind each open incident, and behind everything that is told.
         silences: from the configuration and from the command line, those that are over too.
+        deliveries: each transition, for machines.
+        messages: the same gathered, for people.
     """
 
     look: Look
@@ -50,6 +52,7 @@ class Evaluation:
     whys: Mapping[str, Why]
     silences: Sequence[Silence]
     deliveries: tuple[Delivery, ...]
+    messages: tuple[Delivery, ...]
 
 
 def evaluate(
@@ -92,7 +95,8 @@ def evaluate(
         )
         for told in looked.told
     )
-    return Evaluation(looked, watched, whys, silences, deliveries)
+    messages = tuple(gathered(deliveries, now))
+    return Evaluation(looked, watched, whys, silences, deliveries, messages)
 
 
 def silences_of(config: Config, history: History) -> tuple[Silence, ...]:

@@ -6,7 +6,7 @@ which knows what its readers' programs would obey.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -50,11 +50,11 @@ def alert_message(body: Mapping[str, Any], *, is_first: bool) -> Message:
     about, level = body["subject"], body["level"].upper()
     if body["kind"] == "resolved":
         title = f"RESOLVED: {_well(body)}"
-        return _message(title, _resolved(body, is_first=is_first), "success")
+        return message(title, _resolved(body, is_first=is_first), "success")
     word = {"reminded": "STILL "}.get(body["kind"], "") if not is_first else ""
     title = f"{word}{level}: {_trouble(about, body)}"
     tone: Tone = "failure" if body["level"] == "alarm" else "warning"
-    return _message(title, _open(body), tone)
+    return message(title, _open(body), tone)
 
 
 def _trouble(subject: str, body: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _open(body: Mapping[str, Any]) -> Iterator[str]:
         snapshot = f", snapshot {body['snapshot'][:8]}" if body["snapshot"] else ""
         yield f"Last good: {since}{snapshot}."
     if host:
-        yield from _cause(body)
+        yield from cause(body)
     yield f"Incident since {moment(body['opened_at'])}."
     if body["alarm_at"]:
         yield f"It becomes an alarm at {moment(body['alarm_at'])}."
@@ -111,7 +111,8 @@ def _gap(begun: str, ended: str) -> str:
     return span((datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds())
 
 
-def _cause(body: Mapping[str, Any]) -> Iterator[str]:
+def cause(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why a subject is too old, as far as that is known: a line or two."""
     if body["failed_at"]:
         yield f"Failed at {moment(body['failed_at'])}."
         if body["error"]:
@@ -151,7 +152,7 @@ def report_message(envelope: Mapping[str, object]) -> Message:
         lines.append(f"… and {count(len(wrong) - FINDINGS_LISTED, 'finding')} more")
     lines.append(f"Finished {moment(report['finished'])}.")
     title = f"{report['kind']} {verdict}: {verdict_line(report)}"
-    return _message(title, lines, _TONES.get(verdict, "failure"))
+    return message(title, lines, _TONES.get(verdict, "failure"))
 
 
 def trial_message(channel: str) -> Message:
@@ -160,7 +161,7 @@ def trial_message(channel: str) -> Message:
         "Somebody ran `restic-verify alert test`. Nothing is wrong, and nothing is to be done.",
         f"This is what the channel {channel} says when something is.",
     )
-    return _message("TEST: restic-verify can reach you", lines, "info")
+    return message("TEST: restic-verify can reach you", lines, "info")
 
 
 def is_as_bad(verdict: str, threshold: str) -> bool:
@@ -168,7 +169,8 @@ def is_as_bad(verdict: str, threshold: str) -> bool:
     return threshold != "never" and Verdict[verdict].rank >= Verdict[threshold].rank
 
 
-def _message(title: str, lines: Iterator[str] | tuple[str, ...] | list[str], tone: Tone) -> Message:
+def message(title: str, lines: Iterable[str], tone: Tone) -> Message:
+    """Return a message of lines that nobody's terminal obeys, none of them too long."""
     return Message(_line(title, 200), tuple(_line(line, LINE_MAX) for line in lines), tone)
 
 

@@ -6,7 +6,7 @@ or again, sends the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -112,6 +112,23 @@ def delivery(
         "remedy": "" if is_over else remedy(transition.subject, config),
     }
     return Delivery("alert", transition.at, body)
+
+
+def gathered(deliveries: Sequence[Delivery], looked_at: datetime) -> Iterator[Delivery]:
+    """Yield what people are sent of a look: all that opened in it as one, and so each other kind.
+
+    Apart from them stands what is about no host, and what is watched no more.
+
+    Args:
+        deliveries: of its transitions.
+    """
+    groups: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
+    for body in (one.body for one in deliveries if not one.body["goes_on"]):
+        subject = str(body["subject"])
+        key = body["kind"], body["watched"], "" if host_of(subject) else subject
+        groups.setdefault(key, []).append(body)
+    for bodies in groups.values():
+        yield Delivery("alerts", looked_at, {"kind": bodies[0]["kind"], "incidents": bodies})
 
 
 def _text(at: datetime, zone: tzinfo) -> str:

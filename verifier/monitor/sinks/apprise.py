@@ -1,7 +1,8 @@
 """A channel of people, by way of Apprise: Discord, ntfy, mail, and its other hundred.
 
 A channel hears of an incident once when it opens, at intervals while it lasts, and once when it is
-over; that a warning has become an alarm only where it asks for that. Names and error texts are not
+over; that a warning has become an alarm only where it asks for that. What one look tells of many
+hosts is one message. Names and error texts are not
 ours, so nothing in them may become a mention, a link or a style of what shows them.
 """
 
@@ -18,9 +19,9 @@ from typing import Any, Literal
 from verifier.core.errors import CannotVerify, DeliveryFailed, to_install
 from verifier.monitor.alerts.watch import Level
 from verifier.monitor.delivery import Delivery
+from verifier.monitor.gathered import gathered_message
 from verifier.monitor.messages import (
     Message,
-    alert_message,
     is_as_bad,
     report_message,
     trial_message,
@@ -73,7 +74,7 @@ class Channel:
         """Say whether people of this channel are to hear of it."""
         if delivery.kind == "report":
             return is_as_bad(str(delivery.body.get("verdict")), self.reports)
-        return delivery.kind == "alert" and self._hears(delivery.body)
+        return delivery.kind == "alerts" and any(map(self._hears, _incidents(delivery)))
 
     def deliver(self, deliveries: Sequence[Delivery], *, again: bool) -> None:
         """Send each as a message, in order.
@@ -108,7 +109,8 @@ class Channel:
     def _message(self, delivery: Delivery) -> Message:
         if delivery.kind == "report":
             return report_message(delivery.body)
-        return alert_message(delivery.body, is_first=self._is_first(delivery.body))
+        heard = [body for body in _incidents(delivery) if self._hears(body)]
+        return gathered_message(heard, [self._is_first(body) for body in heard])
 
     def _send(self, message: Message) -> None:
         service = self._service()
@@ -156,6 +158,12 @@ class Channel:
         # `2001:db8:100::1` is no emoji.
         service.interpret_emojis = False
         return service
+
+
+def _incidents(delivery: Delivery) -> Sequence[Any]:
+    # A spool that an older release has filled holds them one by one.
+    incidents: Any = delivery.body.get("incidents", (delivery.body,))
+    return tuple(incidents)
 
 
 def shown(message: Message, schemes: set[str]) -> tuple[str, str]:
