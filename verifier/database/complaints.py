@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from verifier.core.errors import CannotVerify, NoSpace
+from verifier.database.owned import remedy_for
 from verifier.database.shape import Shape
 
 _FULL_BYTES = 64 << 10
@@ -32,10 +33,15 @@ def translated(shape: Shape, path: Path) -> Iterator[None]:
             # What it cannot write beside its file, it calls a broken disk.
             code = sqlite3.SQLITE_FULL
         kind, message, remedy = _complaint(shape, code)
+        if remedy == shape.writable:
+            remedy = remedy_for(path, remedy)
         raise kind(str(path), f"{message}: {error}", remedy) from error
     except OSError as error:
         message = f"cannot be used: {error.strerror}"
-        raise CannotVerify(str(path), message, shape.writable) from error
+        remedy = shape.writable
+        if isinstance(error, PermissionError):
+            remedy = remedy_for(path, remedy)
+        raise CannotVerify(str(path), message, remedy) from error
 
 
 def _complaint(shape: Shape, code: int) -> tuple[type[CannotVerify], str, str]:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from verifier.core.errors import CannotVerify
 from verifier.database.complaints import BROKEN, translated
+from verifier.database.owned import make_file, make_folder
 from verifier.database.shape import Shape
 
 _BUSY_S = 30.0
@@ -98,9 +99,10 @@ def open_store(shape: Shape, path: Path, *, read_only: bool = False) -> Iterator
 
 def _connect(shape: Shape, path: Path) -> sqlite3.Connection:
     with translated(shape, path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         _require_file(shape, path)
-        path.touch(mode=0o600)
+        # SQLite gives what it makes beside it to the same owner.
+        make_file(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from verifier.core.errors import CannotVerify
 from verifier.database.complaints import translated
+from verifier.database.owned import open_owned
 from verifier.drill.tables import LEDGER
 
 
@@ -34,7 +35,7 @@ class Writer:
         if self._handle >= 0:
             return
         with translated(LEDGER, self._path):
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = open_owned(self._path, os.O_RDWR)
             try:
                 self._take(handle, at)
             except BaseException:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING
 from verifier.core.errors import DeliveryFailed
 from verifier.core.finding import Finding
 from verifier.monitor.delivery import Delivery, Sink
+from verifier.monitor.errand import Errand, parcels
 from verifier.monitor.spool import LIMIT_BYTES, Parcel, Queue
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 KIND = "not-delivered"
-
-_STATE = "metrics"
-"""The one kind of which the newest is worth all before it."""
 
 _LOCK_WAIT_S = 0.05
 _BACK_OFF_S = 0.5
@@ -72,33 +70,6 @@ class Time:
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(slots=True)
-class _Errand:
-    """One sink's deliveries in one go, and what becomes of them.
-
-    Attributes:
-        end: when there is no more time for it, in ticks.
-        loose: what is not on disk.
-        fresh: files that nobody else can have sent from.
-        arrived: IDs of what the sink has taken before, and in this go.
-        error: why the sink did not take something.
-        unkept: why something could not be kept on disk.
-        torn, given_up: how many parcels.
-    """
-
-    sink: Sink
-    queue: Queue
-    now: datetime
-    end: float
-    loose: list[Parcel]
-    fresh: set[Path | None] = field(default_factory=lambda: {None})
-    arrived: set[str] = field(default_factory=set)
-    error: DeliveryFailed | None = None
-    unkept: DeliveryFailed | None = None
-    torn: int = 0
-    given_up: int = 0
-
-
 class Outbox:
     """All sinks, and the spool before each of them.
 
@@ -140,18 +111,18 @@ class Outbox:
         """
         errands = [e for e in self._errands(deliveries, now) if e.loose]
         for errand in errands:
-            _leave_out(errand, errand.queue.ids())
-            _put(errand, alone=False)
+            errand.leave_out(errand.queue.ids())
+            errand.put(alone=False)
         return tuple(filter(None, map(self._told, errands)))
 
-    def _errands(self, deliveries: Sequence[Delivery], now: datetime) -> list[_Errand]:
+    def _errands(self, deliveries: Sequence[Delivery], now: datetime) -> list[Errand]:
         end = self._time.ticks() + self._patience.limit_s
         return [
-            _Errand(sink, Queue(self._spool / sink.name), now, end, _parcels(sink, deliveries, now))
+            Errand(sink, Queue(self._spool / sink.name), now, end, parcels(sink, deliveries, now))
             for sink in self._sinks
         ]
 
-    def _run(self, errands: Sequence[_Errand]) -> tuple[Finding, ...]:
+    def _run(self, errands: Sequence[Errand]) -> tuple[Finding, ...]:
         # Signals are the main thread's: one that another thread takes is lost to who waits for it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -167,10 +138,10 @@ class Outbox:
             thread.join(max(errand.end - self._time.ticks(), 0) + _GRACE_S)
             if thread.is_alive():
                 # It is left to itself. What it sends stays on disk until it has arrived.
-                errand.error = _failed(errand, f"no answer in {self._patience.limit_s:g} s", _LATER)
+                errand.error = errand.failed(f"no answer in {self._patience.limit_s:g} s", _LATER)
         return tuple(filter(None, map(self._told, errands)))
 
-    def _serve(self, errand: _Errand) -> None:
+    def _serve(self, errand: Errand) -> None:
         try:
             with self._held(errand) as held:
                 if held:
@@ -181,10 +152,10 @@ class Outbox:
         except DeliveryFailed as error:
             errand.error = error
         except Exception as error:  # noqa: BLE001 - whatever a sink does, the command goes on
-            errand.error = _failed(errand, f"{type(error).__name__}: {error}", _FAULT)
+            errand.error = errand.failed(f"{type(error).__name__}: {error}", _FAULT)
 
     @contextmanager
-    def _held(self, errand: _Errand) -> Iterator[bool]:
+    def _held(self, errand: Errand) -> Iterator[bool]:
         """Put what is to be sent, and be the one who sends, in the block.
 
         Gives whether it is: where nothing can be kept on disk, it is sent all the same.
@@ -200,21 +171,20 @@ class Outbox:
                 yield False
             else:
                 # What is put while another process sends may be tried by that one.
-                _put(errand, alone=alone())
+                errand.put(alone=alone())
                 while not alone():
                     if self._time.ticks() >= errand.end:
-                        raise _failed(errand, "another process is sending to it", _LATER)
+                        raise errand.failed("another process is sending to it", _LATER)
                     self._time.sleep(_LOCK_WAIT_S)
                 errand.queue.tidy()
                 errand.arrived = errand.queue.arrived()
                 yield True
 
-    def _send_waiting(self, errand: _Errand) -> None:
-        while errand.error is None and (paths := errand.queue.waiting()):
+    def _send_waiting(self, errand: Errand) -> None:
+        while errand.error is None and (paths := errand.waiting()):
             for path in paths:
-                parcel = errand.queue.read(path)
+                parcel = errand.read(path)
                 if parcel is None:
-                    errand.torn += 1
                     continue
                 try:
                     self._deliver(errand, parcel)
@@ -223,12 +193,12 @@ class Outbox:
                     return
                 errand.queue.remove(parcel)
 
-    def _send_loose(self, errand: _Errand) -> None:
+    def _send_loose(self, errand: Errand) -> None:
         while errand.loose:
             self._deliver(errand, errand.loose[0])
             del errand.loose[0]
 
-    def _deliver(self, errand: _Errand, parcel: Parcel) -> None:
+    def _deliver(self, errand: Errand, parcel: Parcel) -> None:
         """Send a parcel until all of it has arrived.
 
         Raises:
@@ -255,45 +225,44 @@ class Outbox:
                 return
             with attempt:
                 if ticks() >= errand.end:
-                    raise _failed(errand, "the time is up", _LATER)
+                    raise errand.failed("the time is up", _LATER)
                 again = parcel.path not in errand.fresh or attempt.retry_state.attempt_number > 1
                 try:
                     errand.sink.deliver(rest, again=again)
                 except DeliveryFailed as error:
-                    _arrive(errand, parcel, rest[: error.arrived])
+                    errand.arrive(parcel, rest[: error.arrived])
                     raise
-                _arrive(errand, parcel, rest)
+                errand.arrive(parcel, rest)
 
-    def _give_up(self, errand: _Errand) -> None:
+    def _give_up(self, errand: Errand) -> None:
         """Remove, the oldest first, what has waited for too long or is too much."""
         sizes = errand.queue.sizes_bytes()
         waiting_bytes = sum(sizes.values())
         for path, size_bytes in sizes.items():
-            parcel = errand.queue.read(path)
-            if parcel is None:
-                errand.torn += 1
-            elif (
-                waiting_bytes > self._patience.limit_bytes
-                or errand.now - parcel.put_at > self._patience.keep
-            ):
+            if path in errand.unread:
+                continue
+            parcel = errand.read(path)
+            if parcel is not None:
+                is_too_much = waiting_bytes > self._patience.limit_bytes
+                if not (is_too_much or errand.now - parcel.put_at > self._patience.keep):
+                    break
                 errand.queue.remove(parcel)
                 errand.given_up += 1
-            else:
-                break
             waiting_bytes -= size_bytes
 
-    def _told(self, errand: _Errand) -> Finding | None:
-        lost = len(errand.loose)
-        if not (errand.error or errand.unkept or errand.torn or errand.given_up):
+    def _told(self, errand: Errand) -> Finding | None:
+        unread = tuple(errand.unread.values())
+        if not (errand.error or errand.unkept or errand.torn or errand.given_up or unread):
             return None
-        waiting = _waiting(errand)
         counted = {
-            "waiting": (waiting, "wait in the spool"),
+            "waiting": (errand.count_waiting(), "wait in the spool"),
             "given_up": (errand.given_up, f"given up: {self._bounds()}"),
             "torn": (errand.torn, "in the spool could not be read and were set aside"),
-            "lost": (lost, "neither sent nor kept"),
+            "lost": (len(errand.loose), "neither sent nor kept"),
         }
         said = [error.message for error in (errand.error, errand.unkept) if error]
+        # What waits for ever without help is told with what helps.
+        said += [f"{one.subject} {one.message}: {one.remedy}" for one in unread[:1]]
         said += [f"{number} {what}" for number, what in counted.values() if number]
         evidence = {name: number for name, (number, _) in counted.items() if number}
         return Finding(KIND, errand.sink.name, "; ".join(said), evidence)
@@ -301,65 +270,3 @@ class Outbox:
     def _bounds(self) -> str:
         keep, limit = self._patience.keep, self._patience.limit_bytes >> 20
         return f"waiting for more than {keep.days} days, or beyond {limit} MiB"
-
-
-def _parcels(sink: Sink, deliveries: Iterable[Delivery], now: datetime) -> list[Parcel]:
-    """Return what a sink takes, each delivery once, in parcels of what it takes at a time."""
-    theirs = tuple(
-        {delivery.id: delivery for delivery in deliveries if sink.takes(delivery)}.values()
-    )
-    starts = range(0, len(theirs), sink.batch)
-    return [Parcel(theirs[start : start + sink.batch], now) for start in starts]
-
-
-def _leave_out(errand: _Errand, ids: frozenset[str]) -> None:
-    rest = (tuple(d for d in parcel.deliveries if d.id not in ids) for parcel in errand.loose)
-    errand.loose = [Parcel(deliveries, errand.now) for deliveries in rest if deliveries]
-
-
-def _put(errand: _Errand, *, alone: bool) -> None:
-    """Bring on disk what is loose; what cannot be stays so."""
-    try:
-        if alone:
-            _supersede(errand)
-        while errand.loose:
-            path = errand.queue.put(errand.loose[0])
-            if alone:
-                errand.fresh.add(path)
-            del errand.loose[0]
-    except DeliveryFailed as error:
-        errand.unkept = error
-
-
-def _arrive(errand: _Errand, parcel: Parcel, deliveries: Sequence[Delivery]) -> None:
-    errand.arrived |= {delivery.id for delivery in deliveries}
-    if parcel.path is not None and deliveries:
-        errand.queue.note(deliveries)
-
-
-def _supersede(errand: _Errand) -> None:
-    """Remove what waits and is of no use to anybody once that arrives which is put next."""
-    if not (errand.loose and all(map(_is_state, errand.loose))):
-        return
-    for path in errand.queue.waiting():
-        parcel = errand.queue.read(path)
-        if parcel is None:
-            errand.torn += 1
-        elif _is_state(parcel):
-            errand.queue.remove(parcel)
-
-
-def _is_state(parcel: Parcel) -> bool:
-    return all(delivery.kind == _STATE for delivery in parcel.deliveries)
-
-
-def _waiting(errand: _Errand) -> int:
-    try:
-        return len(errand.queue.waiting())
-    except DeliveryFailed:
-        # That is being told already.
-        return 0
-
-
-def _failed(errand: _Errand, message: str, remedy: str) -> DeliveryFailed:
-    return DeliveryFailed(errand.sink.name, message, remedy)

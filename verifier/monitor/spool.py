@@ -2,7 +2,7 @@
 
 A parcel is one file: written whole under another name, made durable, and linked into its place, so
 that it is there or not, whatever kills the process. Its number is its place in the queue. What is
-no parcel is left alone, and a parcel that cannot be read is set aside: neither stops the others.
+no parcel is left alone, and a parcel that is torn is set aside: neither stops the others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from verifier.core.errors import DeliveryFailed
+from verifier.database.owned import give, make_file, make_folder, open_owned, remedy_for
 from verifier.monitor.delivery import SCHEMA, Delivery, parse_delivery, render_delivery
 
 LIMIT_BYTES = 256 << 20
@@ -69,7 +70,7 @@ class Queue:
         """
         with self._translated():
             self._make()
-            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = open_owned(self._folder / "lock", os.O_RDWR)
         try:
             yield lambda: _locked(lock)
         finally:
@@ -131,13 +132,21 @@ class Queue:
         return frozenset(found)
 
     def read(self, path: Path) -> Parcel | None:
-        """Return a parcel; of one that is torn nothing, and it is set aside."""
+        """Return a parcel; of one that is torn nothing, and it is set aside.
+
+        Raises:
+            DeliveryFailed: it cannot be read now; it is left where it is.
+        """
         try:
             return Parcel(*_parsed(json.loads(path.read_bytes())), path)
-        except (OSError, ValueError, RecursionError):
+        except (IsADirectoryError, ValueError, RecursionError):
             with suppress(OSError):
                 path.rename(path.with_suffix(".torn"))
             return None
+        except OSError as error:
+            # What another user may read, or a broken disk may give tomorrow, is not torn.
+            message = f"cannot be read: {error.strerror}"
+            raise DeliveryFailed(str(path), message, remedy_for(path)) from error
 
     def remove(self, parcel: Parcel) -> None:
         """Forget a parcel: it has arrived, or is given up.
@@ -169,10 +178,12 @@ class Queue:
             DeliveryFailed: it cannot be written.
         """
         lines = "".join(f"{delivery.id}\n" for delivery in deliveries)
-        with self._translated(), self._arrived.open("a") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
+        with self._translated():
+            make_file(self._arrived)
+            with self._arrived.open("a") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
 
     def tidy(self) -> None:
         """Remove what killed processes were writing, and forget what arrived long ago.
@@ -203,6 +214,7 @@ class Queue:
             with temporary.open("xb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 temporary.chmod(0o600)
+                give(file.fileno(), temporary)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -226,8 +238,7 @@ class Queue:
                     return path
 
     def _make(self) -> None:
-        if not self._folder.is_dir():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make_folder(self._folder):
             _settle(self._folder.parent)
 
     @contextmanager

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.core.errors import CannotVerify, NoSpace
+from verifier.database.owned import give, make_folder, open_owned, remedy_for
 
 _NAME = re.compile(r"(?P<number>\d{8,})-[a-z]+\.dsse\.json")
 _NEW = ".new"
@@ -66,7 +67,7 @@ def read_file(path: Path) -> bytes:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
-        raise CannotVerify(str(path), message, "let this user read it") from error
+        raise CannotVerify(str(path), message, remedy_for(path)) from error
     if len(content) > LARGEST_BYTES:
         raise CannotVerify(str(path), "is too large for a signed report", "look at what it is")
     return content
@@ -82,9 +83,10 @@ def stored(folder: Path) -> tuple[Stored, ...]:
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         message = f"the folder of signed reports cannot be read: {error.strerror}"
-        raise CannotVerify(
-            str(folder), message, "name another one, or see to its rights"
-        ) from error
+        remedy = "name another one"
+        if isinstance(error, PermissionError):
+            remedy = remedy_for(folder)
+        raise CannotVerify(str(folder), message, remedy) from error
     found = [(_NAME.fullmatch(name), name) for name in names]
     numbered = [Stored(int(match["number"]), folder / name) for match, name in found if match]
     return tuple(sorted(numbered, key=lambda one: (one.number, one.path.name)))
@@ -102,7 +104,7 @@ def append(folder: Path, kind: str, make: Callable[[int, str | None], bytes]) ->
         NoSpace: the disk is full.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         with _held(folder):
             return _append(folder, kind, make)
     except OSError as error:
@@ -120,7 +122,10 @@ def _append(folder: Path, kind: str, make: Callable[[int, str | None], bytes]) -
     path = folder / f"{number:08d}-{kind}.dsse.json"
     assert _NAME.fullmatch(path.name), f"no name of a signed report: {path.name}"
     new = folder / _NEW
-    with new.open("wb") as file:
+    # What a killed writer left may be another user's.
+    new.unlink(missing_ok=True)
+    with new.open("xb") as file:
+        give(file.fileno(), new)
         file.write(make(number, previous))
         file.flush()
         os.fsync(file.fileno())
@@ -136,7 +141,7 @@ def _append(folder: Path, kind: str, make: Callable[[int, str | None], bytes]) -
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     # A file of its own: over NFS a lock that excludes others needs one opened for writing.
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_owned(folder / _LOCK, os.O_RDWR)
     try:
         end = time.monotonic() + WAIT_S
         while not _taken(descriptor):
