@@ -182,10 +182,11 @@ def _silence_number(text: str, path: Path, now: datetime) -> int:
     Raises:
         UsageError: there is none of that number.
     """
+    from verifier.database.owned import is_there
     from verifier.monitor.history.memory import open_history
 
     silences: tuple[PastSilence, ...] = ()
-    if path.exists():
+    if is_there(path):
         with open_history(path, read_only=True) as history:
             silences = history.silences()
     numbers = {past.number for past in silences if past.silence.until_at > now}

@@ -15,6 +15,7 @@ from verifier.cli.context import Context
 from verifier.cli.drilling import cleaned, open_primary
 from verifier.cli.programs import local_host
 from verifier.core.errors import VerifyError
+from verifier.database.owned import is_there
 from verifier.monitor.dashboard.terms import Forgetting, Held, Reading, Schedule, Terms
 from verifier.monitor.evaluation import evaluate, silences_of
 from verifier.monitor.heard import HistorySource
@@ -88,7 +89,7 @@ def read_section(path: Path) -> Mapping[str, object] | None:
     from verifier.drill.telling import ledger_section
 
     try:
-        return ledger_section(read_ledger(path)) if path.is_file() else None
+        return ledger_section(read_ledger(path)) if is_there(path) else None
     except VerifyError:
         return None
 

@@ -41,13 +41,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: Context) -> Report:
     """List, export or tidy, and conclude."""
+    from verifier.database.owned import is_there
     from verifier.monitor.history.memory import open_history
     from verifier.monitor.history.tables import HISTORY
 
     _check(options)
     started_at = context.clock.now()
     path, config = history_file(options, context)
-    if not path.exists():
+    if not is_there(path):
         # To be tidied it would be made, and then be tidy.
         raise CannotVerify(str(path), "there is no history yet", f"{HISTORY.first} first")
     with open_history(path, read_only=options.action != "tidy") as history:

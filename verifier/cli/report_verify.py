@@ -104,6 +104,7 @@ def check(options: argparse.Namespace, context: Context) -> Trusted:
         UsageError: the options name none, or contradict.
         CannotVerify: a key, the folder or a file cannot be read.
     """
+    from verifier.database.owned import is_there
     from verifier.monitor.evidence.keys import public_key
     from verifier.monitor.evidence.verify import verify_files, verify_folder
 
@@ -114,7 +115,7 @@ def check(options: argparse.Namespace, context: Context) -> Trusted:
         "signed": [str(path) for path in paths],
         "keys": [key.keyid for key in keys],
     }
-    files = [path for path in paths if not path.is_dir()]
+    files = [path for path in paths if not (is_there(path) and path.is_dir())]
     if files and options.paths:
         if len(files) < len(paths):
             raise UsageError("report verify", "a folder and files are named", "name either")
@@ -151,8 +152,10 @@ def _configured(config: Config | None) -> Path:
 
 
 def _remembered(config: Config | None) -> Path | None:
+    from verifier.database.owned import is_there
+
     file = Path(config.history.file) if config else None
-    return file if file and file.exists() else None
+    return file if file and is_there(file) else None
 
 
 def _anchors(history: Path | None, folder: Path) -> Sequence[Anchor]:

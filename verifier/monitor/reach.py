@@ -19,6 +19,7 @@ from verifier.config.monitor import Channel, ClickHouse, History, Ping, Sinks, W
 from verifier.config.values import Secret
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless
 from verifier.core.errors import CannotVerify, DeliveryFailed, UsageError, to_install
+from verifier.database.owned import is_there
 from verifier.monitor.spool import Queue
 
 ReadSecret = Callable[[Secret], str]
@@ -128,7 +129,7 @@ def _asked(
 def ask_textfile(file: Path) -> Seen:
     """See whether the collector's file can be written anew beside the one that is there."""
     folder = file.parent
-    if not folder.is_dir():
+    if not (is_there(folder) and folder.is_dir()):
         remedy = "make it, and let node-exporter have --collector.textfile.directory there"
         return broken(f"the folder {folder} is not there", remedy)
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed
+from verifier.database.owned import is_there
 
 _SHARE_PERCENT = 5
 """Of a disk with a repository: below it, the next large backup may be the last."""
@@ -39,9 +40,13 @@ def room(places: Sequence[Place]) -> Subject:
 
 
 def ask_room(place: Place) -> Seen:
-    """Look at the disk under a folder that is there, or that is to be made."""
+    """Look at the disk under a folder that is there, or that is to be made.
+
+    Raises:
+        CannotVerify: this user may not look there.
+    """
     folder = place.folder
-    while not folder.is_dir() and folder != folder.parent:
+    while not (is_there(folder) and folder.is_dir()) and folder != folder.parent:
         folder = folder.parent
     try:
         stat = os.statvfs(folder)

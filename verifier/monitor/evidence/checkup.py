@@ -9,6 +9,7 @@ from pathlib import Path
 from verifier.config.monitor import Evidence
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, needless
 from verifier.core.errors import CannotVerify
+from verifier.database.owned import is_there
 from verifier.monitor.evidence.folder import stored
 from verifier.monitor.evidence.keys import private_key
 
@@ -34,8 +35,12 @@ def ask_key(path: Path) -> Seen:
 
 
 def ask_folder(folder: Path) -> Seen:
-    """See whether signed reports could be written, and how many there are."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    """See whether signed reports could be written, and how many there are.
+
+    Raises:
+        CannotVerify: this user may not look there.
+    """
+    there = next(path for path in (folder, *folder.parents) if is_there(path))
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         remedy = "let this user write there, or name another evidence.folder"
         return broken(f"{there} cannot be written to by this user", remedy)
