@@ -201,7 +201,10 @@ def test_missing_history_is_said_before_anybody_asks(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.heavy
-def test_repository_is_read_where_that_is_wanted(tmp_path: Path, restic_program: str) -> None:
+@pytest.mark.parametrize("wanted", ["option", "key"])
+def test_repository_is_read_where_that_is_wanted(
+    tmp_path: Path, restic_program: str, wanted: str
+) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "file").write_text("content")
     (tmp_path / "password").write_text("of a test")
@@ -210,12 +213,14 @@ def test_repository_is_read_where_that_is_wanted(tmp_path: Path, restic_program:
         subprocess.run([restic_program, "-q", *repository, *words_], check=True)
     config = EXAMPLE.read_text().replace("/mnt/storage/restic", f"{tmp_path}/repository")
     config = config.replace("/mnt/keys/restic/password", f"{tmp_path}/password")
-    (tmp_path / "verify.toml").write_text(config)
+    key = "\n[dashboard]\nread-repository = true\n" if wanted == "key" else ""
+    (tmp_path / "verify.toml").write_text(config + key)
     with open_history(tmp_path / "h.sqlite"):
         pass
     port = free_port()
     place = f"http://127.0.0.1:{port}/api/retention?host=web1"
-    line = words(tmp_path, "--read-repository", "--listen", f"127.0.0.1:{port}")
+    option = ("--read-repository",) if wanted == "option" else ()
+    line = words(tmp_path, *option, "--listen", f"127.0.0.1:{port}")
     with serving(*line, port=port) as process:
         wait_for(lambda: httpx.get(place).json()["source"] == "repository", process)
         found = httpx.get(place).json()["restore_points"]

@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.console import SCRIPT, environment, report, run
 from tests.clock.lab import forbid_ptrace
+from tests.cycle.test_render import changed, one_host
+from verifier.cli.doctor_subjects import grant
 from verifier.drill.checkup.room import Place, ask_room
 
 PASSWORD = "the password of this repository"
@@ -143,3 +145,19 @@ def test_a_full_disk_has_failed(full_disk: Callable[[str], Path]) -> None:
     assert "ok" == ask_room(place).status
     (folder / "fill").write_bytes(bytes((1 << 20) + 4096))
     assert ("failed", True) == (ask_room(place).status, "full" in ask_room(place).saw)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({}, "file"),
+        ({"capability": "ambient"}, "permit"),
+        ({"capability": "ambient", "address": "local"}, "unit"),
+        # Nothing is rendered that root would have to be permitted.
+        ({"capability": "ambient", "user": "root"}, "file"),
+    ],
+)
+def test_right_is_asked_about_where_it_comes_from(table: dict[str, str], expected: str) -> None:
+    (host,) = changed(hosts=one_host(**table)).hosts
+
+    assert expected == grant(host)

@@ -70,7 +70,9 @@ def test_hosts_schedule_and_policy_are_found(tmp_path: Path) -> None:
     assert ["db1", "web1"] == [table.name for table in config.hosts]
     assert ("/etc", "/srv") == config.hosts[0].include
     assert ("*.tmp", "/home/*/.cache") == config.host("web1").exclude
-    assert ("root", "backup") == (config.host("db1").user, config.host("web1").user)
+    assert ("restic", "backup") == (config.host("db1").user, config.host("web1").user)
+    assert "Root ran restic there." in text
+    assert "let it not be a person's" in text.replace("\n# ", " ")
     assert (("04:00",), "America/Los_Angeles") == (config.times, config.schedule.timezone)
     assert (30, 12) == (config.policy().daily, config.policy().monthly)
     assert max(map(len, text.splitlines())) <= 100

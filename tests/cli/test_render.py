@@ -14,7 +14,7 @@ from tests.cli.console import LIMIT_S, SCRIPT, report, run
 from tests.cycle.test_render import changed
 from verifier.cli.main import main
 from verifier.cli.render import all_files, chosen, of_machine
-from verifier.config.defaults import defaults
+from verifier.config.defaults import PROBE, defaults
 from verifier.core.checkup import Seen
 from verifier.core.errors import UsageError
 from verifier.cycle.file import File
@@ -73,7 +73,7 @@ def test_what_doctor_says_to_render_can_be_rendered(
 
 
 HOSTS = [
-    {"name": "web1", "include": ["/srv"]},
+    {"name": "web1", "include": ["/srv"], "become": list(PROBE)},
     {"name": "jak2", "include": ["/srv"], "address": "local"},
 ]
 

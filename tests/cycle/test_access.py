@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cycle.test_render import HOSTILE, changed, install, one_host
+from verifier.config.defaults import PROBE
 from verifier.config.install import is_secret
 from verifier.config.models import Config
 from verifier.cycle.render import render
@@ -217,7 +218,7 @@ def test_nothing_secret_is_ever_rendered(tmp_path: Path) -> None:
     assert [] == [word for word in words.values() if word in written]
 
 
-AMBIENT = one_host(capability="ambient", user="nobody", repository="/m")
+AMBIENT = one_host(capability="ambient", user="nobody", repository="/m", become=[*PROBE])
 BACKUP = "hosts/web1/usr/local/bin/backup-restic"
 PERMIT = "hosts/web1/usr/local/sbin/permit-backup"
 
@@ -228,6 +229,66 @@ def test_a_host_has_one_way_to_its_right() -> None:
 
     assert {"permit-backup"} == {"permit-backup", "permit-restic"} & ambient
     assert {"permit-restic"} == {"permit-backup", "permit-restic"} & file
+
+
+RIGHT = {"permit-backup", "permit-restic", "permit-probe", "restic-verify"}
+"""What gives somebody a right: scripts, and the rules of sudo."""
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({}, {"permit-restic"}),
+        ({"become": ["sudo", "-n"]}, {"permit-restic"}),
+        ({"become": PROBE}, {"permit-restic", "permit-probe", "restic-verify"}),
+        ({"capability": "ambient"}, {"permit-backup", "restic-verify"}),
+        ({"capability": "ambient", "become": PROBE}, RIGHT - {"permit-restic"}),
+        ({"user": "root"}, set()),
+        ({"user": "root", "capability": "ambient"}, set()),
+        ({"user": "root", "become": PROBE}, {"permit-probe"}),
+    ],
+    ids=str,
+)
+def test_nobody_is_given_a_right_that_is_not_asked_for(
+    host: dict[str, Any], expected: set[str]
+) -> None:
+    """By `permit-probe` its user reads every file, and root needs no right at all."""
+    files = render(system(hosts=one_host(**host)))
+    rules = files.get("hosts/web1/etc/sudoers.d/restic-verify")
+
+    assert expected == RIGHT & {name.rpartition("/")[2] for name in files}
+    assert ("permit-probe" in expected and "user" not in host) is (
+        rules is not None and "permit-probe" in rules.text
+    )
+
+
+def test_root_is_locked_out_of_nothing() -> None:
+    """Its terminal, its password and its restic stay; and it starts its backup by itself."""
+    for capability in ("file", "ambient"):
+        host = one_host(user="root", capability=capability)
+        files = {name.rpartition("/")[2]: it.text for name, it in render(system(hosts=host)).items()
+                 if name.startswith("hosts/")}  # fmt: skip
+        assert "Port 50000\nAcceptEnv RESTIC_PASSWORD\n" in files["50-restic.conf"]
+        assert not any("Match" in text or "sudo" in text for text in files.values())
+    usual = render(system(hosts=one_host()))["hosts/web1/etc/ssh/sshd_config.d/50-restic.conf"]
+    assert "Match User restic\n" in usual.text
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "expected"),
+    [({}, "root:restic"), ({"user": "keeper"}, "root:keeper"), ({"group": "backup"}, "root:backup"),
+     ({"user": "root"}, "")],
+)  # fmt: skip
+def test_on_this_machine_restic_is_given_to_who_runs_it(
+    coordinator: dict[str, str], expected: str
+) -> None:
+    files = render(
+        system(hosts=one_host(address="local"), coordinator={"name": "jak", **coordinator})
+    )
+    permit = files.get("hosts/web1/usr/local/sbin/permit-restic")
+
+    assert bool(expected) is (permit is not None)
+    assert permit is None or f"chown {expected} " in permit.text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a right on")

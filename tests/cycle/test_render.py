@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from verifier.config.defaults import defaults
+from verifier.config.defaults import PROBE, defaults
 from verifier.config.models import Config
 from verifier.core.errors import UsageError
 from verifier.cycle.file import File
@@ -376,9 +376,9 @@ PERMIT = "hosts/web1/usr/local/sbin/permit-probe"
 SUDOERS = "hosts/web1/etc/sudoers.d/restic-verify"
 
 
-def permit_probe(folder: Path) -> Path:
+def permit_probe(folder: Path, **more: Any) -> Path:
     """Install the script for a user that every machine has."""
-    hosts = one_host(user="nobody")
+    hosts = one_host(user="nobody", become=list(PROBE), **more)
     install(
         render(changed(repository={"location": "/r", "password-file": "/p"}, hosts=hosts)), folder
     )
@@ -397,15 +397,39 @@ def test_the_probe_may_read_everything_and_nothing_more(tmp_path: Path) -> None:
         done = subprocess.run(words, check=False, capture_output=True, text=True, cwd="/")
         return done.returncode, done.stdout
 
+    def python(code: str, *words: str) -> tuple[int, str]:
+        return run(str(permit), "python3", "-I", "-c", f"import os, sys; {code}", *words)
+
     plain = ("setpriv", "--reuid=65534", "--clear-groups", "--no-new-privs")
-    secret, script = str(tmp_path / "secret"), str(permit)
+    secret = str(tmp_path / "secret")
     assert (1, "") == run(*plain, "cat", secret)
-    assert (0, "secret") == run(script, "cat", secret)
-    assert (0, "65534\n") == run(script, "id", "-u")
-    assert 0 != run(script, "touch", str(tmp_path / "shut/new"))[0]
-    assert 0 != run(script, "chmod", "0644", secret)[0]
-    assert (0, "a b|$x\n") == run(script, "printf", "%s|%s\n", "a b", "$x")
-    assert (3, "") == run(script, "sh", "-c", "exit 3")
+    assert (0, "secret\n") == python("print(open(sys.argv[1]).read())", secret)
+    assert (0, "65534\n") == python("print(os.getuid())")
+    assert 0 != python("open(sys.argv[1], 'w')", str(tmp_path / "shut/new"))[0]
+    assert 0 != python("os.chmod(sys.argv[1], 0o644)", secret)[0]
+    assert (0, "['a b', '$x']\n") == python("print(sys.argv[1:])", "a b", "$x")
+    assert (3, "") == python("sys.exit(3)")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a right on")
+@pytest.mark.parametrize("manifest", [None, "/var/lib/m"])
+def test_no_other_program_is_given_the_probes_right(tmp_path: Path, manifest: str | None) -> None:
+    shim(tmp_path / "bin", "python3", "echo another")
+    permit = permit_probe(tmp_path, **({"manifest": manifest} if manifest else {}))
+    # What whoever asks has put before the interpreter that is meant.
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+
+    def run(*words: str) -> tuple[int, str]:
+        command = [str(permit), *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+        return done.returncode, done.stdout
+
+    for words in ((), ("cat", "/etc/shadow"), ("python3", "-c", "1"), ("/srv/python3", "-I"),
+                  ("restic-manifest", "x"), ("bash", "-I")):  # fmt: skip
+        assert (64, "") == run(*words)
+    assert (0, "1\n") == run("python3", "-I", "-c", "print(1)")
+    # Permitted, and not there.
+    assert (127 if manifest else 64, "") == run("restic-manifest")
 
 
 @pytest.mark.skipif(shutil.which("visudo") is None, reason="needs sudo")

@@ -282,3 +282,36 @@ def test_who_tidies_speaks_to_nobody_and_who_collects_reads_the_journal() -> Non
     assert ["yes"] == service("restic-verify-tidy.service")["PrivateNetwork"]
     assert "PrivateNetwork" not in service("restic-verify-alert.service")
     assert ["systemd-journal"] == service("restic-verify-collect.service")["SupplementaryGroups"]
+
+
+def test_incident_that_goes_on_is_no_failed_unit() -> None:
+    """Its exit codes are those of a verdict; what could not be looked at still fails it."""
+    assert ["1 2"] == service("restic-verify-alert.service")["SuccessExitStatus"]
+    for name in ("run-backups", "restic-verify-monthly", "restic-verify-collect",
+                 "restic-verify-tidy", "restic-verify-dashboard"):  # fmt: skip
+        assert "SuccessExitStatus" not in service(f"{name}.service")
+
+
+TABLE = {
+    "sinks": {"clickhouse": {"url": "http://logs:8123"}},
+    "alerts": {"source": "clickhouse"},
+}
+
+
+def test_what_somebody_else_puts_into_a_table_is_not_collected_twice() -> None:
+    """Read from the journal it would be sent there once more."""
+    usual, table = (service("restic-verify-collect.service", **it) for it in ({}, TABLE))
+
+    assert "collect --config" in usual["ExecStart"][0]
+    assert "collect --from clickhouse --config" in table["ExecStart"][0]
+    assert "SupplementaryGroups" not in table
+
+
+@pytest.mark.parametrize(("location", "shut"), [("/r", True), ("s3:host/bucket", False)])
+def test_pages_reach_the_repository_that_they_are_to_read(location: str, shut: bool) -> None:
+    repository = {"location": location, "password-file": "/p"}
+    name = "restic-verify-dashboard.service"
+    reads = service(name, repository=repository, dashboard={"read-repository": True})
+
+    assert shut is ("IPAddressDeny" in reads)
+    assert "IPAddressDeny" in service(name, repository=repository)

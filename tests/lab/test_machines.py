@@ -136,6 +136,21 @@ def test_nobody_gains_more_than_the_backup_by_the_rule_for_it(lab: Lab) -> None:
         assert "password is required" in said
 
 
+def test_nobody_runs_another_program_by_the_rule_for_the_probe(lab: Lab) -> None:
+    """Its own interpreter reads every file, and changes none; nothing else is started at all."""
+    ask = "sudo -n /usr/local/sbin/permit-probe"
+    for name, path in SECRETS.items():
+        machine = lab.machines[name]
+        read = f"{ask} python3 -I -c 'print(open(\"{path}\").read())'"
+        write = f'{ask} python3 -I -c \'open("{path}", "w")\' 2>&1'
+
+        assert f"of-root-{name}" == machine.shell(read, user="restic").strip()
+        assert "Permission denied" in machine.run("bash", "-c", write, user="restic")[1]
+        for other in (f"cat {path}", f"python3 -c 1 {path}", "bash -I", ""):
+            status, said = machine.run("bash", "-c", f"{ask} {other} 2>&1", user="restic")
+            assert (64, True) == (status, "for the drill alone" in said)
+
+
 def test_the_monthly_drill_works_in_its_sandbox(lab: Lab) -> None:
     """It reads packs, asks both hosts by ssh, restores with restic, and remembers."""
     assert 0 == backed_up(lab)[0]

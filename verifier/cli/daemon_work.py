@@ -27,6 +27,7 @@ from verifier.core.errors import CannotVerify, VerifyError
 from verifier.core.host import Command, Completed
 from verifier.cycle.daemon import Claim, Ended, Message
 from verifier.cycle.timetable import Due, timetable
+from verifier.cycle.units import collect_words
 from verifier.fleet.local import LocalHost
 from verifier.fleet.locked import is_held, locked, was_held
 from verifier.monitor.history.memory import History, open_history
@@ -212,7 +213,8 @@ class Worker:
 
     def _can(self, job: str) -> bool:
         # Without a journal there is nothing to collect; what is run here is remembered anyway.
-        return job != "collect" or Path("/run/systemd/journal/socket").exists()
+        from_table = self.config.alerts.source == "clickhouse"
+        return job != "collect" or from_table or Path("/run/systemd/journal/socket").exists()
 
     def _lock(self, job: str, config: Config) -> Path:
         return Path(config.history.file).with_name(f"daemon-{job}.lock")
@@ -247,7 +249,8 @@ class Worker:
 
     def _command(self, job: str, config: Config) -> Command:
         if job != "backups":
-            words = (*_WORDS.get(job, (job,)), "--config", str(self._file))
+            asked = collect_words(config) if job == "collect" else _WORDS.get(job, (job,))
+            words = (*asked, "--config", str(self._file))
             argv = (sys.executable, "-m", "verifier", *words)
             return Command(locked(self._lock(job, config), argv))
         began_at = self._context.clock.now()

@@ -24,7 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--read-repository",
         action="store_true",
-        help="read the repository's snapshots once an hour, for the page of restore points",
+        help="read the repository's snapshots once an hour, for the page of restore points "
+        "(default: dashboard.read-repository)",
     )
 
 
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     # What is wrong with it is said at once, and not to the first who asks for a page.
     with open_history(history, read_only=True) as opened:
         opened.looked_at()
-    terms = dashboard_terms(config, context, read_repository=options.read_repository)
+    reads = options.read_repository or config.dashboard.read_repository
+    terms = dashboard_terms(config, context, read_repository=reads)
     try:
         import uvicorn  # noqa: F401 - what is missing is said before anybody listens
 

@@ -210,12 +210,13 @@ class _Common:
             sys.executable if local else table.python,
             table.become,
             tuple(f"{root}{path}" for path in table.include),
-            _grant(table),
+            grant(table),
         )
 
 
-def _grant(table: HostTable) -> Grant:
-    if table.capability == "file":
+def grant(table: HostTable) -> Grant:
+    """Return where a host's restic is to have its right from; root, who has it, is asked too."""
+    if table.capability == "file" or table.is_roots:
         return "file"
     return "unit" if table.is_local else "permit"
 

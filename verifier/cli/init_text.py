@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from verifier.cli.init_guess import Guessed, HostSeen
 from verifier.cli.init_seen import Seen
 from verifier.config.defaults import PROBE
+from verifier.config.models import ROOT
 from verifier.config.patterns import ExcludePatterns
 from verifier.config.policy import RULES
 from verifier.config.values import Name, Paths
@@ -24,6 +25,12 @@ _SAME_NAMED = 3
 
 SURE_RUNS = 7
 """A schedule that made fewer may as well be another: a week shows a daily one."""
+
+
+_NOT_AS_ROOT = (
+    "Root ran restic there. Let ssh log in as a user of its own instead, that can read every file "
+    "and change none: docs/production.md makes it, `render` gives it its right."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +255,15 @@ def _host(host: HostSeen, seen: Seen, machine: Machine) -> str:
     if host.name == machine.name:
         lines.append(toml_comment("Guessed: it has the name of the machine on which init ran."))
         lines.append(toml_pair("address", "local"))
+    elif newest.user == ROOT:
+        lines.append(toml_comment(_NOT_AS_ROOT))
+        lines.append(toml_pair("user", "restic"))
     elif newest.user not in ("", "restic") and _fits(Name, newest.user):
-        lines.append(toml_comment("Guessed: who ran restic there is who ssh logs in as."))
+        why = (
+            "Guessed: who ran restic there is who ssh logs in as. `render` leaves that user keys "
+            "and no terminal, so let it not be a person's."
+        )
+        lines.append(toml_comment(why))
         lines.append(toml_pair("user", newest.user))
     if seen.location.startswith("/") and host.name != machine.name:
         lines.append(toml_comment("Where it has the repository mounted, if elsewhere than here:"))

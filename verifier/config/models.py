@@ -45,6 +45,8 @@ DAYS_MAX = 36_525
 
 _ADDRESS = re.compile(r"[\w.:\[][\w.:%\[\]-]*")
 
+ROOT = "root"
+
 LOCAL = "local"
 """The address of a host that is this machine."""
 
@@ -236,6 +238,11 @@ class HostTable(Table):
     def is_local(self) -> bool:
         """Whether the host is this machine."""
         return self.address == LOCAL
+
+    @property
+    def is_roots(self) -> bool:
+        """Whether root is logged in as there, who needs no right and keeps its own ways in."""
+        return self.user == ROOT and not self.is_local
 
 
 class Down(Spell):

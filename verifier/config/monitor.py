@@ -226,11 +226,13 @@ class Dashboard(Table):
         listen: an address and a port; one that is not loopback needs
         token: which every request then carries.
         host_names: names, besides the address, by which the pages may be asked for.
+        read_repository: whether its snapshots are read, for the page of restore points.
     """
 
     listen: Listen = "127.0.0.1:8642"
     token: SecretSource | None = None
     host_names: Names = ()
+    read_repository: bool = False
 
     @model_validator(mode="after")
     def _closed_to_others(self) -> Dashboard:

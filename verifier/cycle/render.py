@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from verifier.config.models import Config, HostTable
+from verifier.config.defaults import PROBE
+from verifier.config.models import ROOT, Config, HostTable
 from verifier.core.errors import UsageError
 from verifier.cycle.access import rclone_settings, ssh_settings
 from verifier.cycle.file import RIGHTS, SCRIPT, SETTINGS, File
@@ -62,6 +63,7 @@ def _run_backups(config: Config) -> str:
 
 
 def _host(config: Config, host: HostTable) -> dict[str, File]:
+    coordinator = config.coordinator
     backup = fill(
         "backup-restic.sh",
         host=host,
@@ -69,19 +71,26 @@ def _host(config: Config, host: HostTable) -> dict[str, File]:
         restic=config.repository.restic,
     )
     found = {"usr/local/bin/backup-restic": File(backup, SCRIPT)}
-    if host.capability == "file":
-        permit = fill("permit-restic.sh", host=host, restic=config.repository.restic)
+    user, group = host.user, host.user
+    if host.is_local:
+        user, group = coordinator.user, coordinator.group or coordinator.user
+    # Nobody but root could run restic, were it given to root's group.
+    if host.capability == "file" and user != ROOT:
+        permit = fill("permit-restic.sh", group=group, restic=config.repository.restic)
         found["usr/local/sbin/permit-restic"] = File(permit, SCRIPT)
     if host.is_local:
         # What it may read is said in the unit of the cycle.
         return found
-    found |= {
-        "etc/ssh/sshd_config.d/50-restic.conf": File(fill("sshd.conf", host=host), SETTINGS),
+    sshd = fill("sshd.conf", host=host)
+    found["etc/ssh/sshd_config.d/50-restic.conf"] = File(sshd, SETTINGS)
+    probes, permitted = PROBE[-1] in host.become, host.capability == "ambient"
+    if probes:
         # The drill's way to read there what restic reads.
-        "usr/local/sbin/permit-probe": File(fill("permit-probe.sh", host=host), SCRIPT),
-        "etc/sudoers.d/restic-verify": File(fill("sudoers", host=host), RIGHTS),
-    }
-    if host.capability == "ambient":
+        found["usr/local/sbin/permit-probe"] = File(fill("permit-probe.sh", host=host), SCRIPT)
+    if permitted and not host.is_roots:
         permit = fill("permit-backup.sh", host=host)
         found["usr/local/sbin/permit-backup"] = File(permit, SCRIPT)
+    if (probes or permitted) and not host.is_roots:
+        rules = fill("sudoers", host=host, probes=probes)
+        found["etc/sudoers.d/restic-verify"] = File(rules, RIGHTS)
     return found | mounts(config, host)

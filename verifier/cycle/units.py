@@ -53,6 +53,7 @@ class Job:
     Attributes:
         every_s, daily_at: when its timer fires; one of the two, or none for what serves.
         after: a unit that goes first where both are due.
+        success: exit codes, besides 0, with which all is well with the unit itself.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Job:
     every_s: int = 0
     daily_at: str = ""
     after: str = ""
+    success: str = ""
     reads_journal: bool = False
     serves: bool = False
 
@@ -122,19 +124,42 @@ def _monthly(config: Config) -> dict[str, File]:
     }
 
 
+def collect_words(config: Config) -> tuple[str, ...]:
+    """Return the command that collects: what somebody else puts into a table is read from there.
+
+    Read from the journal, it would be sent to that table once more.
+    """
+    table = config.alerts.source == "clickhouse"
+    return ("collect", "--from", "clickhouse") if table else ("collect",)
+
+
 def _jobs(config: Config) -> tuple[Job, ...]:
     every_s = int(config.jobs.alert_every.total_seconds())
     open_line, shut = Sandbox(writes=_kept(config)), Sandbox(writes=_kept(config), offline=True)
     loopback = ip_address(config.dashboard.address).is_loopback
-    pages = Sandbox(writes=_kept(config), loopback=loopback)
+    # A repository far away is read over the network.
+    far = config.dashboard.read_repository and not config.repository.location.startswith("/")
+    pages = Sandbox(writes=_kept(config), loopback=loopback and not far)
     collect = Job(
-        "collect", "what the runs said", "collect", open_line, every_s, reads_journal=True
+        "collect",
+        "what the runs said",
+        " ".join(collect_words(config)),
+        open_line,
+        every_s,
+        reads_journal=config.alerts.source == "history",
+    )
+    alert = Job(
+        "alert",
+        "the alert rules",
+        "alert",
+        open_line,
+        every_s,
+        after=f"{collect.unit}.service",
+        success="1 2",
     )
     return (
         collect,
-        Job(
-            "alert", "the alert rules", "alert", open_line, every_s, after=f"{collect.unit}.service"
-        ),
+        alert,
         Job("tidy", "what is too old to keep", "history tidy", shut, daily_at=f"{TIDY_AT:%H:%M}"),
         Job("dashboard", "the pages", "dashboard", pages, serves=True),
     )
