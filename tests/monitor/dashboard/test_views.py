@@ -232,6 +232,7 @@ def test_calendar_shows_every_day_of_a_year() -> None:
     days = calendar_days(view, runs, terms(), NOW)
     by_day = {day.day: day for day in days}
     picture = parsed(calendar_picture("web1", days))
+    by_rule = {point.rule for point in view.points}
 
     assert (0, TODAY) == (days[0].day.weekday(), days[-1].day)
     assert "daily" == by_day[TODAY - DAY].state or "weekly" == by_day[TODAY - DAY].state
@@ -240,6 +241,17 @@ def test_calendar_shows_every_day_of_a_year() -> None:
     assert "gone" == by_day[TODAY - 45 * DAY].state
     assert by_day[TODAY - 25 * DAY].going
     assert len(days) == len(picture.findall("./rect"))
+    # The history begins 99 days ago: before it, nobody knows of a day without a backup.
+    assert "unknown" == by_day[TODAY - 100 * DAY].state
+    assert f"{TODAY - 100 * DAY}: no history" == by_day[TODAY - 100 * DAY].words
+    assert {"unknown"} == {day.state for day in calendar_days(view, (), terms(), NOW)} - by_rule
+
+
+def test_history_older_than_the_calendar_leaves_no_day_of_it_unknown() -> None:
+    runs = [backup("web1", at_four(TODAY - n * DAY)) for n in (500, 3)]
+    days = calendar_days(retention_view((), terms(), NOW), runs, terms(), NOW)
+
+    assert {"bare", "gone"} == {day.state for day in days}
 
 
 def test_hosts_of_the_ground_are_those_of_the_terms() -> None:

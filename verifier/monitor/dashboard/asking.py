@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from verifier.core.snapshot import Snapshot
 from verifier.monitor.dashboard.site import Asked, NotFound, is_storable
@@ -12,8 +12,6 @@ from verifier.monitor.dashboard.views.retention import modelled
 from verifier.monitor.heard import is_of
 from verifier.monitor.history.runs import PastCycle
 from verifier.monitor.telemetry import BackupRun
-
-YEAR = timedelta(days=372)
 
 CYCLES_TRIED = 20
 """So many runs are looked through for one of the coordinator's own."""
@@ -100,13 +98,12 @@ def backups_of(asked: Asked, host: str, since: datetime | None = None) -> tuple[
 def restore_points(
     asked: Asked, host: str
 ) -> tuple[tuple[Snapshot, ...], tuple[BackupRun, ...], Reading | None]:
-    """Return a host's snapshots, its backups of the last year, and the reading they come from.
+    """Return a host's snapshots, all its backups, and the reading they come from.
 
     Where the repository is not read, they are those that should be there, by the policy.
     """
     runs = backups_of(asked, host)
     reading = asked.terms.reading()
-    recent = tuple(run for run in runs if run.began_at >= asked.now - YEAR)
     if reading is not None and reading.snapshots is not None:
-        return tuple(s for s in reading.snapshots if s.host == host), recent, reading
-    return tuple(modelled(host, runs, asked.terms, asked.now)), recent, reading
+        return tuple(s for s in reading.snapshots if s.host == host), runs, reading
+    return tuple(modelled(host, runs, asked.terms, asked.now)), runs, reading

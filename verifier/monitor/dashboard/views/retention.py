@@ -33,6 +33,7 @@ _STATES = {
     "failed": "the backup failed",
     "gone": "backed up, and removed since",
     "bare": "no backup",
+    "unknown": "no history",
 }
 
 
@@ -143,7 +144,11 @@ class Day:
 def calendar_days(
     view: Retention, runs: Iterable[BackupRun], terms: Terms, now: datetime
 ) -> tuple[Day, ...]:
-    """Return the days of the calendar, from a Monday about a year ago to today."""
+    """Return the days of the calendar, from a Monday about a year ago to today.
+
+    Args:
+        runs: all that the history knows of the host: before the first, no day is known.
+    """
     today = terms.schedule.day(now)
     first = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
     points: dict[date, list[RestorePoint]] = {}
@@ -153,18 +158,26 @@ def calendar_days(
     for run in runs:
         day = terms.schedule.day(run.began_at)
         ran[day] = ran.get(day, False) or run.succeeded
+    begun = min(ran, default=today + timedelta(days=1))
     days = (first + timedelta(days=n) for n in range((today - first).days + 1))
-    return tuple(_square(day, points.get(day, ()), ran.get(day)) for day in days)
+    return tuple(
+        _square(day, points.get(day, ()), _state(ran.get(day), known=day >= begun)) for day in days
+    )
 
 
-def _square(day: date, points: Sequence[RestorePoint], ran: bool | None) -> Day:
+def _state(ran: bool | None, *, known: bool) -> str:
+    if ran is None:
+        return "bare" if known else "unknown"
+    return "gone" if ran else "failed"
+
+
+def _square(day: date, points: Sequence[RestorePoint], state: str) -> Day:
     if points:
         # The rule that lets go last is the one that matters here.
         rule = max((point.rule for point in points), key=RULES.index)
         going = all(point.goes_at is not None for point in points)
         words = f"{day}: {count(len(points), 'restore point')}, {rule}"
         return Day(day, rule, going, words + (f", gone within {AHEAD_DAYS} days" if going else ""))
-    state = "bare" if ran is None else "gone" if ran else "failed"
     return Day(day, state, going=False, words=f"{day}: {_STATES[state]}")
 
 
