@@ -107,6 +107,14 @@ def test_back_dated_snapshot_fills_no_gap() -> None:
     assert {("gap", "web1 /srv"), ("back-dated", "web1 /srv")} == found
 
 
+def test_host_of_back_dated_snapshots_alone_is_not_said_to_have_none() -> None:
+    forged = [replace(s, id=f"x{s.id}", made_at=NOW) for s in daily(*range(5, 17))]
+    found = audit_snapshots(forged, TERMS, NOW).findings
+    (empty,) = (finding for finding in found if finding.kind == "empty")
+
+    assert "no snapshot of it whose date is believed, and 12 whose date is not" in empty.detail
+
+
 def test_without_a_configuration_left_hosts_are_frozen_and_not_stopped() -> None:
     snapshots = [*HEALTHY, *daily(*range(60, 90), host="gone")]
     found = told(audit_snapshots(snapshots, replace(TERMS, hosts=None), NOW))

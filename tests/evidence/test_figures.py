@@ -115,8 +115,8 @@ def test_host_without_a_snapshot_is_named() -> None:
     text = shown(page([audit(NOVEMBER.since, {"web1": 58.0, "db1": None})], NOVEMBER))
 
     assert "No newest snapshot that was found was older than 58 s when it was looked at." in text
-    assert "There was a look that found no snapshot of db1." in text
-    assert '<td class="word">no snapshot</td>' in text
+    assert "There was a look that found no snapshot, or none to be dated, of db1." in text
+    assert '<td class="word">none to be dated</td>' in text
 
 
 def test_snapshot_that_was_missing_once_is_told_beside_its_age() -> None:
@@ -125,7 +125,7 @@ def test_snapshot_that_was_missing_once_is_told_beside_its_age() -> None:
         audit(NOVEMBER.since + DAY, {"web1": 60.0}),
     ]
 
-    assert "1 min; 1 time no snapshot</td>" in shown(page(looks, NOVEMBER))
+    assert "1 min; 1 time none</td>" in shown(page(looks, NOVEMBER))
 
 
 def test_host_that_is_backed_up_and_never_tested_is_named() -> None:

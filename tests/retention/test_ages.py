@@ -34,5 +34,23 @@ def test_expected_host_without_a_snapshot_is_empty() -> None:
     assert {"db1": "empty"} == kinds(1, hosts=("web1", "db1"))
 
 
+def test_snapshots_that_are_not_believed_are_told() -> None:
+    forged = [Snapshot(f"{n}", NOW - timedelta(days=n), "web1", ("/srv",)) for n in range(12)]
+    ages = host_ages([], now=NOW, hosts=("web1", "db1"), doubted=forged)
+    told = check_ages(ages, warn_age=timedelta(hours=24), alarm_age=timedelta(hours=28))
+    web1, db1 = told
+
+    assert "the repository holds no snapshot of it whose date is believed, and 12" in web1.detail
+    assert {"doubted": 12} == web1.evidence
+    assert db1.detail.endswith("the repository holds no snapshot of it")
+
+
+def test_snapshot_from_the_future_alone_is_one_that_is_not_believed() -> None:
+    ahead = Snapshot("a", NOW + timedelta(hours=5), "web1", ("/srv",))
+    (age,) = host_ages([ahead], now=NOW, hosts=("web1",))
+
+    assert (None, 1) == (age.newest, age.doubted)
+
+
 def test_host_that_nobody_expects_is_frozen() -> None:
     assert {"old": "frozen-group", "web1": "empty"} == kinds(1, name="old")

@@ -124,7 +124,8 @@ class _Study:
             frozen = {f.subject for f in self.surprises if f.kind == "frozen-group"}
             alive = (group for key, group in self.groups.items() if str(key) not in frozen)
             hosts = sorted({snapshot.host for group in alive for snapshot in group})
-        return host_ages(believed, now=self.now, hosts=hosts)
+        doubted = [suspect.snapshot for suspect in self.suspected]
+        return host_ages(believed, now=self.now, hosts=hosts, doubted=doubted)
 
     def _changes(self, group: Sequence[Snapshot]) -> tuple[Change, ...]:
         recent = group[-1].taken_at >= self.now - JUDGED

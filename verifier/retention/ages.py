@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,36 +18,46 @@ class Age:
     Attributes:
         expected: it is one of the hosts that are to be backed up.
         age: none where it has no snapshot.
+        doubted: how many snapshots it has that tell no age, for their dates are not believed.
     """
 
     host: str
     expected: bool
     newest: Snapshot | None
     age: timedelta | None
+    doubted: int = 0
 
 
 def host_ages(
-    snapshots: Iterable[Snapshot], *, now: datetime, hosts: Iterable[str]
+    snapshots: Iterable[Snapshot],
+    *,
+    now: datetime,
+    hosts: Iterable[str],
+    doubted: Iterable[Snapshot] = (),
 ) -> tuple[Age, ...]:
     """Return the age of every host, the expected ones first.
 
     Args:
         snapshots: without those whose dates are not believed.
         hosts: that are to be backed up.
+        doubted: those whose dates are not believed.
     """
     newest: dict[str, Snapshot] = {}
+    idle = Counter(snapshot.host for snapshot in doubted)
     for snapshot in snapshots:
         held = newest.get(snapshot.host)
-        if snapshot.taken_at <= now and (held is None or held.taken_at < snapshot.taken_at):
+        if snapshot.taken_at > now:
+            idle[snapshot.host] += 1
+        elif held is None or held.taken_at < snapshot.taken_at:
             newest[snapshot.host] = snapshot
     expected = tuple(dict.fromkeys(hosts))
     others = sorted(newest.keys() - set(expected))
-    return tuple(_age(host, host in expected, newest, now) for host in (*expected, *others))
-
-
-def _age(host: str, expected: bool, newest: Mapping[str, Snapshot], now: datetime) -> Age:
-    snapshot = newest.get(host)
-    return Age(host, expected, snapshot, now - snapshot.taken_at if snapshot else None)
+    found = []
+    for host in (*expected, *others):
+        last = newest.get(host)
+        age = now - last.taken_at if last else None
+        found.append(Age(host, host in expected, last, age, idle[host]))
+    return tuple(found)
 
 
 def check_ages(
@@ -56,7 +67,10 @@ def check_ages(
     for age in ages:
         if age.newest is None or age.age is None:
             detail = "is to be backed up, and the repository holds no snapshot of it"
-            yield Finding("empty", age.host, detail)
+            if age.doubted:
+                detail += f" whose date is believed, and {age.doubted} whose date is not"
+            doubted = {"doubted": age.doubted} if age.doubted else {}
+            yield Finding("empty", age.host, detail, doubted)
             continue
         last = age.newest.taken_at.isoformat(sep=" ", timespec="minutes")
         evidence = {"newest": age.newest.id, "age_s": round(age.age.total_seconds())}

@@ -217,8 +217,8 @@ def _age(host: ControlsHost) -> str:
     if not host["newest_missing"]:
         return _span(host["newest_age_s"])
     if host["newest_age_s"] is None:
-        return "no snapshot"
-    return f"{span(host['newest_age_s'])}; {count(host['newest_missing'], 'time')} no snapshot"
+        return "none to be dated"
+    return f"{span(host['newest_age_s'])}; {count(host['newest_missing'], 'time')} none"
 
 
 def _gap(backups: ControlsBackups) -> str:

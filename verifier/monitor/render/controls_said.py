@@ -110,7 +110,7 @@ def _newest(hosts: Sequence[ControlsHost]) -> Iterator[str]:
         found = " that was found" if missing or unseen else ""
         yield f"No newest snapshot{found} was older than {span(max(ages))} when it was looked at."
     if missing:
-        yield f"There was a look that found no snapshot of {_names(missing)}."
+        yield f"There was a look that found no snapshot, or none to be dated, of {_names(missing)}."
     if unseen:
         yield f"No look for the newest snapshot of {_names(unseen)} is shown."
 

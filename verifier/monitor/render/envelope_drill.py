@@ -100,7 +100,7 @@ class Drill(TypedDict):
 
 
 class AuditHost(TypedDict):
-    """One host's newest snapshot; null where it has none."""
+    """One host's newest snapshot; null where it has none whose date is believed."""
 
     host: str
     expected: bool

@@ -85,7 +85,8 @@ class ControlsHost(TypedDict):
 
     `longest_without_s` is the longest time without a good verification, up to the period's end and
     from its beginning, or from the last good one before. `newest_age_s` is the greatest age that
-    its newest snapshot had when it was looked at, and `newest_missing` how many looks found none.
+    its newest snapshot had when it was looked at, and `newest_missing` how many looks found none,
+    or none whose date is believed.
     Rates are those of real restores, and `whole_s` what its newest snapshot would take at the
     median one.
     """
