@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from verifier.cli import secrets
-from verifier.cli.secrets import repository_password, split_command
+from verifier.cli.secrets import repository_password
+from verifier.config.words import split_command
 from verifier.core.errors import CannotVerify, UsageError
 from verifier.core.host import Command
 from verifier.fleet.local import CLEAN_ENV, LocalHost

@@ -12,6 +12,7 @@ import pytest
 
 from verifier.config.defaults import PROBE, defaults
 from verifier.config.models import Config
+from verifier.config.words import split_command
 from verifier.core.errors import UsageError
 from verifier.cycle.file import File
 from verifier.cycle.render import render
@@ -252,6 +253,61 @@ def test_a_locked_data_set_is_said_and_nothing_runs(
     assert f"password status=3 reason={reason}" in done.stdout
     assert "Failed run backups." == done.stdout.splitlines()[-1]
     assert [] == machine.calls()
+
+
+def commanded(command: str) -> Config:
+    """Return the example with a password command and no file."""
+    return changed(repository={"location": "/r", "password-command": command})
+
+
+def test_password_of_a_command_is_trimmed_and_never_an_argument(machine: Machine) -> None:
+    done = machine.run(commanded(f'cat "{machine.password}"'))
+
+    assert 0 == done.returncode
+    assert "secret" not in machine.arguments()
+    assert all(
+        line.rstrip().endswith(" secret") for line in machine.calls() if "rclone" not in line
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("echo secret; echo secret >&2; exit 1", "command-failed"), ("echo '  '", "command-silent"),
+     ("read -r word && echo $word", "command-failed")],
+)  # fmt: skip
+def test_a_command_that_gives_no_password_is_said(machine: Machine, body: str, reason: str) -> None:
+    """And not what it said, which may be the password; nobody answers it, either."""
+    shim(machine.folder / "bin", "ask", body)
+    done = machine.run(commanded("ask"))
+
+    assert 3 == done.returncode
+    assert f"password status=3 reason={reason}" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+    assert [] == machine.calls()
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_shell_reads_a_password_command(machine: Machine, value: str) -> None:
+    """It has the words that restic would give it."""
+    command = f"tell {value if value.count(chr(34)) % 2 == 0 and chr(39) not in value else ''} x"
+    shim(machine.folder / "bin", "tell", 'printf "%s\\0" "$@" >"$LOG.told"; echo secret')
+    done = machine.run(commanded(command))
+
+    told = (machine.folder / "log.told").read_text().split("\0")[:-1]
+    assert (0, list(split_command(command)[1:])) == (done.returncode, told)
+    assert not (machine.folder / "pwned").exists()
+
+
+@pytest.mark.parametrize("by", ["file", "command"])
+def test_whoever_traces_the_script_sees_no_password(machine: Machine, by: str) -> None:
+    by_command = commanded(f"cat {machine.password}")
+    install(render(keyed(machine) if by == "file" else by_command), machine.folder)
+    env = {"PATH": f"{machine.folder / 'bin'}:{os.environ['PATH']}", "LOG": f"{machine.folder}/l"}
+    command = ["bash", "-x", str(machine.folder / RUN_BACKUPS)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+
+    assert "+ read_password" in done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_inherited_settings_do_not_reach_restic(machine: Machine) -> None:

@@ -236,12 +236,12 @@ def _digest(config: Config, context: Context) -> str:
 def _rendered(config: Config, file: Path) -> dict[str, bytes]:
     """Return what `render` writes, the user's own files in place of what they replace.
 
-    Nothing, where no key file is named: the question about the installation tells it.
+    Nothing, where nothing says what opens it: the question about the installation tells it.
     """
     from verifier.cycle.render import render
 
     own = read_own(config, file)
-    if config.key_file is None:
+    if config.key_file is None and config.repository.password_command is None:
         return own
     return {**{name: it.text.encode() for name, it in render(config).items()}, **own}
 
@@ -289,5 +289,6 @@ def _weight(name: str) -> Weight:
 
 
 _NO_FILES = Question(
-    "files", lambda: needless("nothing is rendered: set coordinator.key-file, and see `render`")
+    "files",
+    lambda: needless("nothing is rendered: name a password file or command, and see `render`"),
 )

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from verifier.cli.output import put
 from verifier.config.values import Secret
+from verifier.config.words import split_command
 from verifier.core.errors import CannotVerify, ToolMissing, UsageError
 from verifier.core.host import Command, Host
 
@@ -85,34 +86,6 @@ def read_secret(secret: Secret, host: Host) -> str:
     if secret.file:
         return _from_file(secret.file).partition("\n")[0].strip()
     return _from_words(secret.command, "secret's command", host)
-
-
-def split_command(text: str) -> tuple[str, ...]:
-    """Split a password command as restic does, which is not as a shell does.
-
-    A quote ends the word before it; a backslash keeps the next quote from counting, stays where it
-    stands between quotes, and separates words elsewhere; empty words are dropped.
-
-    Raises:
-        UsageError: it names no program, or a quote is left open.
-    """
-    words, word, quote, previous = [], "", "", ""
-    for letter in text:
-        if previous != "\\" and letter in (quote or "\"'"):
-            words.append(word)
-            word, quote = "", "" if quote else letter
-            continue
-        previous = letter
-        if not quote and (letter == "\\" or letter.isspace()):
-            words.append(word)
-            word = ""
-        else:
-            word += letter
-    found = tuple(filter(None, (*words, word)))
-    if quote or not found:
-        message = "has a quote that is not closed" if quote else "names no program"
-        raise UsageError("password command", message, "correct it; restic would refuse it too")
-    return found
 
 
 def _from_command(text: str, host: Host) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from verifier.config.defaults import PROBE
 from verifier.config.models import ROOT, Config, HostTable
+from verifier.config.words import split_command
 from verifier.core.errors import UsageError
 from verifier.cycle.access import rclone_settings, ssh_settings
 from verifier.cycle.file import RIGHTS, SCRIPT, SETTINGS, File
@@ -23,7 +24,8 @@ def render(config: Config) -> Mapping[str, File]:
     The coordinator's stand below `coordinator/`, each host's below `hosts/NAME/`.
 
     Raises:
-        UsageError: the configuration says nowhere where the coordinator finds the password.
+        UsageError: the configuration says nowhere where the coordinator has the password from, or
+            by a command that is none.
     """
     found = {f"coordinator/{path}": file for path, file in _coordinator(config).items()}
     for host in config.hosts:
@@ -43,16 +45,18 @@ def _coordinator(config: Config) -> dict[str, File]:
 
 
 def _run_backups(config: Config) -> str:
-    if config.key_file is None:
+    command = config.repository.password_command
+    if config.key_file is None and command is None:
         raise UsageError(
             "coordinator.key-file",
-            "nothing says where the coordinator finds the password",
-            "set coordinator.key-file, or repository.password-file",
+            "nothing says where the coordinator has the password from",
+            "set coordinator.key-file, repository.password-file or repository.password-command",
         )
     group_by = f"--group-by={','.join(config.group_by)}"
     return fill(
         "run-backups.sh",
         key_file=config.key_file,
+        command=split_command(command) if command and config.key_file is None else (),
         location=config.repository.location,
         restic=config.repository.restic,
         forget_options=(group_by, *config.policy().options()),

@@ -21,17 +21,23 @@ def relocate(config: Config, folder: Path, store: str = "") -> Config:
     Args:
         store: what rclone calls the place of the off-site copy, where that is no folder.
     """
-    repository = str(folder / "repository")
+    repository, key_file = str(folder / "repository"), str(folder / "keys" / "password")
+    # Whoever has the password from a command has it from one here, too.
+    command = config.key_file is None and config.repository.password_command is not None
     offsite = config.offsite and config.offsite.model_copy(
         update={"target": store or str(folder / "offsite"), "password_file": None}
     )
     return config.model_copy(
         update={
             "repository": config.repository.model_copy(
-                update={"location": repository, "restic": "restic"}
+                update={
+                    "location": repository,
+                    "restic": "restic",
+                    "password_command": f'cat "{key_file}"' if command else None,
+                }
             ),
             "coordinator": config.coordinator.model_copy(
-                update={"key_file": str(folder / "keys" / "password")}
+                update={"key_file": None if command else key_file}
             ),
             "hosts": tuple(_relocated(host, repository) for host in without_rights(config).hosts),
             "offsite": offsite,
