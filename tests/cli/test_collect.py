@@ -312,6 +312,40 @@ def test_lines_reach_a_server_once_and_come_back_from_it(
 
 
 @pytest.mark.heavy
+def test_a_table_without_a_column_for_the_host_is_read_as_the_coordinators(
+    tmp_path: Path, clickhouse: ClickHouseServer
+) -> None:
+    now = SystemClock().now().replace(microsecond=0) - timedelta(hours=1)
+    clickhouse.ask("CREATE DATABASE yamon")
+    clickhouse.ask(
+        "CREATE TABLE yamon.logs (when DateTime, service String, data String) ENGINE = Memory"
+    )
+    config = write_config(tmp_path, f'\n[sinks.clickhouse]\nurl = "{clickhouse.url}"\n')
+    write_journal(tmp_path / "journal", entries(now))
+    other = tmp_path / "other.sqlite"
+    collect("--config", config, "--journal", tmp_path / "journal")
+    collect("--config", config, "--from", "clickhouse", "--history", other)
+
+    with open_history(other) as history:
+        (past,) = history.cycles()
+        assert ("jak", 10) == (past.cycle.coordinator, len(history.cycle_lines(past.number)))
+
+
+@pytest.mark.heavy
+def test_what_another_shipper_sends_is_not_sent_twice(
+    tmp_path: Path, clickhouse: ClickHouseServer
+) -> None:
+    now = SystemClock().now().replace(microsecond=0) - timedelta(hours=1)
+    sink = f'\n[sinks.clickhouse]\nurl = "{clickhouse.url}"\nlogs = false\n'
+    config = write_config(tmp_path, sink)
+    write_journal(tmp_path / "journal", entries(now))
+    collect("--config", config, "--journal", tmp_path / "journal")
+
+    assert "0" == clickhouse.ask("EXISTS TABLE yamon.logs")
+    assert "2" == clickhouse.ask("SELECT count() FROM yamon.backups")
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("named", ["run backups", "run-backups.service", COMBINED])
 def test_query_of_the_dashboard_answers_however_systemd_names_the_unit(
     tmp_path: Path, clickhouse: ClickHouseServer, named: str

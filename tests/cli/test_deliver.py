@@ -12,6 +12,7 @@ from tests.conformance.places import NOW, FrozenClock, backup, log, report
 from tests.monitor.alerting import configured
 from tests.servers.clickhouse import ClickHouseServer, clickhouse, clickhouse_server
 from tests.servers.receiver import Receiver, receiver
+from verifier.cli.channels import try_out
 from verifier.cli.context import Context
 from verifier.cli.deliver import outbox, sinks
 
@@ -46,6 +47,14 @@ def test_tables_of_clickhouse_have_the_names_that_they_are_given(
     assert ["1"] * 3 == [
         clickhouse.ask(f"EXISTS TABLE ops.{name}").strip() for name in TABLES.values()
     ]
+
+
+def test_clickhouse_without_lines_cannot_be_tried() -> None:
+    config = configured('[sinks.clickhouse]\nurl = "http://127.0.0.1:1"\nlogs = false\n')
+    (trial,) = try_out(config, CONTEXT)
+
+    assert ("clickhouse", None) == (trial["name"], trial["arrived"])
+    assert "reports and backups alone" in trial["detail"]
 
 
 @pytest.mark.parametrize(("keep", "is_kept"), [("2d", False), ("4d", True)])

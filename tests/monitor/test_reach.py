@@ -50,7 +50,8 @@ class _Answer(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").removeprefix("Basic ")
         login = base64.b64decode(given).decode()
         type(self).asked.append(f"{self.command} {self.path} {login}".rstrip())
-        self.send_response(self.code)
+        # Of a ClickHouse that has no table yet.
+        self.send_response(404 if "DESCRIBE" in self.path else self.code)
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else self.body)
 
@@ -105,7 +106,7 @@ def test_clickhouse_is_asked_for_one() -> None:
         seen = ask_clickhouse(table(url), kept, LIMIT_S)
 
     assert "ok" == seen.status
-    assert ["GET /?query=SELECT+1 w:pw"] == [line.replace("%20", "+") for line in asked]
+    assert "GET /?query=SELECT+1 w:pw" == asked[0].replace("%20", "+")
     with server(403, b"Code: 516. Authentication failed\nstack") as (url, _):
         refused = ask_clickhouse(table(url), kept, LIMIT_S)
     assert ("failed", True) == (refused.status, "Authentication failed" in refused.saw)
@@ -240,6 +241,27 @@ def test_a_real_clickhouse_answers_its_user_alone(clickhouse: ClickHouseServer) 
 
     assert ("ok", "failed") == (good.status, wrong.status)
     assert clickhouse.password not in str(good) + str(wrong)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("logs", "columns", "status"),
+    [
+        (True, "when DateTime, service String, data String", "ok"),
+        (True, "when DateTime, host String, service String, line String", "failed"),
+        (False, "when DateTime, host String, service String, line String", "ok"),
+    ],
+)
+def test_tables_that_are_there_have_what_is_needed(
+    clickhouse: ClickHouseServer, logs: bool, columns: str, status: str
+) -> None:
+    clickhouse.ask("CREATE DATABASE yamon")
+    clickhouse.ask(f"CREATE TABLE yamon.logs ({columns}) ENGINE = Memory")
+    server = ClickHouse.model_validate({"url": clickhouse.url, "logs": logs})
+    seen = ask_clickhouse(server, kept, LIMIT_S)
+
+    assert status == seen.status
+    assert ("`yamon`.`logs` has no column `data`" == seen.saw) == (status == "failed")
 
 
 @pytest.mark.heavy

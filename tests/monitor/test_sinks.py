@@ -89,6 +89,50 @@ def test_table_of_others_is_left_as_it_is(clickhouse: ClickHouseServer) -> None:
     assert [{"more": 7}] == clickhouse.rows("SELECT more FROM yamon.logs")
 
 
+HOSTLESS = "when DateTime, service String, data String"
+
+
+def _hostless(server: ClickHouseServer, columns: str = HOSTLESS) -> None:
+    server.ask("CREATE DATABASE yamon")
+    server.ask(
+        f"CREATE TABLE yamon.logs ({columns}) ENGINE = MergeTree() "
+        "PARTITION BY toYYYYMM(when) ORDER BY (service, when)"
+    )
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_table_without_a_column_for_the_host_takes_lines(
+    clickhouse: ClickHouseServer, again: bool
+) -> None:
+    _hostless(clickhouse)
+    sink = _clickhouse(clickhouse.url)
+    sink.deliver([log(1), report(2)], again=again)
+    sink.deliver([log(1), log(3)], again=True)
+
+    assert ["1", "3"] == clickhouse.ask(
+        "SELECT substring(data, -1) FROM yamon.logs ORDER BY when"
+    ).split()
+    assert "1" == clickhouse.ask("SELECT count() FROM yamon.verifications")
+
+
+def test_table_without_what_is_needed_is_named(clickhouse: ClickHouseServer) -> None:
+    _hostless(clickhouse, "when DateTime, service String, line String")
+    with pytest.raises(DeliveryFailed, match=r"`yamon`\.`logs` has no column `data`") as caught:
+        _clickhouse(clickhouse.url).deliver([log(1)], again=False)
+
+    assert "[sinks.clickhouse]" in caught.value.remedy
+
+
+def test_who_has_a_shipper_sends_no_lines() -> None:
+    names = "yamon", "logs", "verifications", "backups"
+    url = "http://127.0.0.1:1"
+    for logs in (True, False):
+        sink = ClickHouse(url, *names, login=("", ""), timeout_s=PATIENT_S, logs=logs)
+        assert (logs, True, True) == tuple(
+            sink.takes(one) for one in (log(1), report(2), backup(3))
+        )
+
+
 def test_rows_hold_what_was_told(clickhouse: ClickHouseServer) -> None:
     _clickhouse(clickhouse.url).deliver([report(1), backup(2), log(3)], again=False)
     (result,) = clickhouse.rows("SELECT *, toUInt32(when) AS at FROM yamon.verifications")

@@ -117,6 +117,7 @@ def clickhouse_source(table: ClickHouse, config: Config, context: Context) -> Cl
         config.coordinator.log_service,
         headers,
         config.sinks.timeout.total_seconds(),
+        config.coordinator.name,
     )
 
 

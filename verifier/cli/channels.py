@@ -26,6 +26,7 @@ SERVICE = "restic-verify"
 _NOT_TRIED = {
     "ping": "any ping counts as a run of its job",
     "metrics": "it takes metrics alone, which every look writes",
+    "clickhouse": "it takes reports and backups alone, of which none can be a test",
 }
 
 
@@ -63,7 +64,7 @@ def try_out(config: Config, context: Context) -> list[AlertTrial]:
 def _trial(sink: Sink, config: Config, now: datetime) -> AlertTrial:
     fit = next((one for one in _deliveries(config, now) if sink.takes(one)), None)
     if fit is None:
-        why = _NOT_TRIED["ping" if sink.name.startswith("ping") else "metrics"]
+        why = _NOT_TRIED.get(sink.name.partition("-")[0], _NOT_TRIED["metrics"])
         return {"name": sink.name, "arrived": None, "detail": why}
     send = partial(sink.deliver, (fit,), again=False)
     return _tried(sink.name, send, f"{fit.kind} that says it is a test")

@@ -117,7 +117,7 @@ def _clickhouse(table: ClickHouse, read: Callable[[Secret], str], timeout_s: flo
 
     def server(password: str) -> Sink:
         login = table.user or "default", password
-        return Server(table.url, *names, login=login, timeout_s=timeout_s)
+        return Server(table.url, *names, login=login, timeout_s=timeout_s, logs=table.logs)
 
     secret = table.password
     return Late(server(""), lambda: server(read(secret))) if secret else server("")

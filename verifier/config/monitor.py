@@ -52,6 +52,7 @@ class ClickHouse(Table):
         table: of log lines (`when`, `host`, `service`, `data`), made where there is none.
         results: of the verdicts of reports.
         backups: of the telemetry of backups.
+        logs: whether log lines are sent there; false where something else fills `table` already.
     """
 
     url: HttpUrl
@@ -59,6 +60,7 @@ class ClickHouse(Table):
     table: Name = "logs"
     results: Name = "verifications"
     backups: Name = "backups"
+    logs: bool = True
     user: Text | None = None
     password: SecretSource | None = None
 

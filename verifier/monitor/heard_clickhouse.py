@@ -14,6 +14,12 @@ from typing import Any
 import httpx
 
 from verifier.core.errors import CannotVerify
+from verifier.monitor.clickhouse_columns import (
+    LOGS_NEEDED,
+    NO_COLUMN,
+    description,
+    parse_columns,
+)
 from verifier.monitor.cycles import SYSTEMD, parse_log
 from verifier.monitor.telemetry import BackupRun, CycleRun, LogLine
 
@@ -31,6 +37,7 @@ class ClickHouseSource:
     Attributes:
         service: under which the coordinator's script logs.
         headers: who asks.
+        coordinator: whose lines they are, of a table that does not say so.
     """
 
     url: str
@@ -40,6 +47,7 @@ class ClickHouseSource:
     service: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = 10.0
+    coordinator: str = ""
     _lines: dict[tuple[str, datetime], tuple[LogLine, ...]] = field(default_factory=dict)
 
     def cycles(self, since: datetime, until: datetime) -> Sequence[CycleRun]:
@@ -77,12 +85,23 @@ class ClickHouseSource:
         Raises:
             CannotVerify: the server does not answer, or has no such table.
         """
+        try:
+            return self._log(since, until, "host")
+        except CannotVerify as error:
+            if not NO_COLUMN.search(error.message):
+                raise
+        named = self._named(self.table)
+        answer = self._send(description(named))
+        there = parse_columns(answer, named, LOGS_NEEDED)
+        return self._log(since, until, "host" if "host" in there else _quoted(self.coordinator))
+
+    def _log(self, since: datetime, until: datetime, host: str) -> list[LogLine]:
         unit = f"data LIKE '%run backups%' OR data LIKE {_quoted(f'%{self.service}.service%')}"
         # Of lines of one second the order is that in which they were inserted, which alone one
         # thread keeps.
         query = (
-            "SELECT toUnixTimestamp(`when`) AS at, host, service, data FROM ("  # noqa: S608
-            "SELECT `when`, host, service, data, rowNumberInAllBlocks() AS place "
+            "SELECT toUnixTimestamp(`when`) AS at, whose, service, data FROM ("  # noqa: S608
+            f"SELECT `when`, {host} AS whose, service, data, rowNumberInAllBlocks() AS place "
             f"FROM {self._named(self.table)} "
             f"WHERE `when` >= toDateTime({int(since.timestamp())}) "
             f"AND `when` <= toDateTime({int(until.timestamp())}) "
@@ -90,7 +109,7 @@ class ClickHouseSource:
             ") ORDER BY `when`, place"
         )
         return [
-            LogLine(_instant(row["at"]), row["host"], row["service"], row["data"])
+            LogLine(_instant(row["at"]), row["whose"], row["service"], row["data"])
             for row in self._ask(query)
         ]
 
@@ -98,11 +117,15 @@ class ClickHouseSource:
         return f"`{self.database}`.`{table}`"
 
     def _ask(self, query: str, *, missing_ok: bool = False) -> list[dict[str, Any]]:
+        answer = self._send(f"{query} FORMAT JSONEachRow", missing_ok=missing_ok)
+        return [json.loads(line) for line in answer.splitlines()]
+
+    def _send(self, query: str, *, missing_ok: bool = False) -> str:
         remedy = "see that it runs and that [sinks.clickhouse] is right, or set alerts.source"
         try:
             answer = httpx.post(
                 f"{self.url}/",
-                content=f"{query} FORMAT JSONEachRow".encode(),
+                content=query.encode(),
                 params={"max_threads": "1"},
                 headers=dict(self.headers),
                 timeout=self.timeout_s,
@@ -111,9 +134,9 @@ class ClickHouseSource:
             message = f"ClickHouse cannot be asked: {error or type(error).__name__}"
             raise CannotVerify(self.url, message, remedy) from error
         if answer.is_success:
-            return [json.loads(line) for line in answer.text.splitlines()]
+            return answer.text
         if missing_ok and _NO_TABLE in answer.text:
-            return []
+            return ""
         said = " ".join(answer.text.split())[:_SAID_LONGEST]
         message = f"ClickHouse answered {answer.status_code}: {said}"
         raise CannotVerify(self.url, message, remedy)

@@ -20,6 +20,12 @@ from verifier.config.values import Secret
 from verifier.core.checkup import Question, Seen, Subject, broken, fine, flawed, needless
 from verifier.core.errors import CannotVerify, DeliveryFailed, UsageError, to_install
 from verifier.database.owned import is_there
+from verifier.monitor.clickhouse_columns import (
+    LOGS_NEEDED,
+    ROWS_NEEDED,
+    description,
+    parse_columns,
+)
 from verifier.monitor.spool import Queue
 
 ReadSecret = Callable[[Secret], str]
@@ -66,7 +72,7 @@ def spool(history: History, now: datetime) -> Question:
 
 
 def ask_clickhouse(table: ClickHouse, secret: ReadSecret, limit_s: float) -> Seen:
-    """Ask ClickHouse for the number 1, as the user that writes there."""
+    """Ask ClickHouse for the number 1, and for its tables, as the user that writes there."""
     password = _kept(table.password, secret) if table.password else ""
     # In UTF-8, which a header of one's own could not hold.
     login = httpx.BasicAuth(table.user or "default", password)
@@ -80,7 +86,26 @@ def ask_clickhouse(table: ClickHouse, secret: ReadSecret, limit_s: float) -> See
         first = said.partition("\n")[0][:160]
         return broken(f"{table.url} answers {answer.status_code}: {first}", remedy)
 
-    return _asked(asked, limit_s, judge, login)
+    seen = _asked(asked, limit_s, judge, login)
+    names = (table.table, LOGS_NEEDED), (table.results, ROWS_NEEDED), (table.backups, ROWS_NEEDED)
+    for name, needed in names if table.logs else names[1:]:
+        if seen.status == "ok":
+            named = f"`{table.database}`.`{name}`"
+            query = {"query": description(named)}
+            asked = httpx.Request("GET", table.url, params=query)
+            seen = _asked(asked, limit_s, partial(_judge_table, seen, named, needed), login)
+    return seen
+
+
+def _judge_table(so_far: Seen, named: str, needed: tuple[str, ...], answer: httpx.Response) -> Seen:
+    if answer.status_code != httpx.codes.OK:
+        # What is not there is made; who may not describe a table may still write to it.
+        return so_far
+    try:
+        parse_columns(answer.text, named, needed)
+    except CannotVerify as error:
+        return broken(f"{error.subject} {error.message}", error.remedy)
+    return so_far
 
 
 def ask_pushgateway(url: str, limit_s: float) -> Seen:

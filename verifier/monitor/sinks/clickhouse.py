@@ -1,8 +1,9 @@
 """ClickHouse, over its plain HTTP interface: log lines, verdicts of reports, telemetry of backups.
 
 Works with every release from 18.16 on. Database and tables are made where there are none, and what
-is there is left as it is. Lines go into a table of exactly the columns that the dashboard's query
-reads; the other two carry the ID of each delivery.
+is there is left as it is: of a table with fewer columns than ours, those that it has are filled.
+Lines go into a table of exactly the columns that the dashboard's query reads; the other two carry
+the ID of each delivery.
 """
 
 from __future__ import annotations
@@ -11,12 +12,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from verifier.core.errors import DeliveryFailed
+from verifier.core.errors import CannotVerify, DeliveryFailed
 from verifier.core.finding import Verdict
+from verifier.monitor.clickhouse_columns import (
+    LOGS_NEEDED,
+    NO_COLUMN,
+    ROWS_NEEDED,
+    description,
+    parse_columns,
+)
 from verifier.monitor.delivery import Delivery, Kind
 from verifier.monitor.render.envelope import Envelope
 from verifier.monitor.render.summary import headline
@@ -76,11 +84,13 @@ class Table:
 
     Attributes:
         columns: name -> type.
+        needed: columns without which it is of no use.
         order: what its rows are sorted by.
     """
 
     name: str
     columns: Mapping[str, str]
+    needed: tuple[str, ...]
     order: str
     row: Callable[[Delivery], Row]
 
@@ -91,6 +101,7 @@ class ClickHouse:
     Args:
         database, table, results, backups: names, as the configuration has them.
         login: user and password; empty for none.
+        logs: whether it is sent lines; those that wait for it already are sent to it all the same.
     """
 
     name = NAME
@@ -106,21 +117,24 @@ class ClickHouse:
         *,
         login: tuple[str, str],
         timeout_s: float,
+        logs: bool = True,
     ) -> None:
         user, password = login
         self._url = f"{url}/"
         self._database = database
         self._line = Line(NAME, timeout_s, (password,))
         self._headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password} if user else {}
-        self._tables: Mapping[Kind, Table] = {
-            "log": Table(table, LOG_COLUMNS, "(`service`, `when`)", log_row),
-            "report": Table(results, RESULT_COLUMNS, "(`kind`, `when`, `id`)", result_row),
-            "backup": Table(backups, BACKUP_COLUMNS, "(`host`, `when`, `id`)", backup_row),
+        self._logs = logs
+        kind, host = "(`kind`, `when`, `id`)", "(`host`, `when`, `id`)"
+        self._tables: dict[Kind, Table] = {
+            "log": Table(table, LOG_COLUMNS, LOGS_NEEDED, "(`service`, `when`)", log_row),
+            "report": Table(results, RESULT_COLUMNS, ROWS_NEEDED, kind, result_row),
+            "backup": Table(backups, BACKUP_COLUMNS, ROWS_NEEDED, host, backup_row),
         }
 
     def takes(self, delivery: Delivery) -> bool:
-        """Lines, reports and backups."""
-        return delivery.kind in self._tables
+        """Lines, unless somebody else sends them, reports and backups."""
+        return delivery.kind in self._tables and (self._logs or delivery.kind != "log")
 
     def deliver(self, deliveries: Sequence[Delivery], *, again: bool) -> None:
         """Insert what is not there yet: in one request a run of deliveries of one kind.
@@ -129,35 +143,53 @@ class ClickHouse:
             DeliveryFailed: the server did not take all of it.
         """
         arrived = 0
-        for table, run in self._runs(deliveries):
-            rows = [table.row(delivery) for delivery in run]
+        for kind, run in self._runs(deliveries):
             try:
-                self._insert(table, rows, again=again)
+                self._insert(kind, run, again=again)
             except DeliveryFailed as error:
                 error.arrived = arrived
                 raise
             arrived += len(run)
 
-    def _runs(self, deliveries: Iterable[Delivery]) -> Iterable[tuple[Table, list[Delivery]]]:
-        runs: list[tuple[Table, list[Delivery]]] = []
+    def _runs(self, deliveries: Iterable[Delivery]) -> Iterable[tuple[Kind, list[Delivery]]]:
+        runs: list[tuple[Kind, list[Delivery]]] = []
         for delivery in deliveries:
-            table = self._tables[delivery.kind]
-            if not runs or runs[-1][0] is not table:
-                runs.append((table, []))
+            if not runs or runs[-1][0] != delivery.kind:
+                runs.append((delivery.kind, []))
             runs[-1][1].append(delivery)
         return runs
 
-    def _insert(self, table: Table, rows: Sequence[Row], *, again: bool) -> None:
+    def _insert(self, kind: Kind, run: Sequence[Delivery], *, again: bool) -> None:
+        table = self._tables[kind]
+        rows = [_row(table, delivery) for delivery in run]
         try:
             wanted = self._lacking(table, rows) if again else rows
             if wanted:
                 self._ask(self._insertion(table), _lines(wanted))
         except Refused as error:
-            if not _NO_TABLE.search(error.said):
-                raise
             # Only now, so that a user who may do nothing but insert needs no other right.
-            self._create(table)
-            self._ask(self._insertion(table), _lines(rows))
+            if _NO_TABLE.search(error.said):
+                self._create(table)
+                self._ask(self._insertion(table), _lines(rows))
+            elif NO_COLUMN.search(error.said):
+                fitted = self._fitted(table)
+                if fitted.columns == table.columns:
+                    raise
+                self._tables[kind] = fitted
+                self._insert(kind, run, again=again)
+            else:
+                raise
+
+    def _fitted(self, table: Table) -> Table:
+        """Ask which columns a table has, and return it with those of ours alone."""
+        named = self._named(table)
+        try:
+            there = parse_columns(self._ask(description(named)), named, table.needed)
+        except CannotVerify as error:
+            message = f"{error.subject} {error.message}"
+            raise DeliveryFailed(NAME, message, error.remedy) from error
+        ours = {name: kind for name, kind in table.columns.items() if name in there}
+        return replace(table, columns=ours)
 
     def _lacking(self, table: Table, rows: Sequence[Row]) -> list[Row]:
         """Ask which rows are there, and return the others; of equal ones as many as are missing."""
@@ -195,6 +227,11 @@ class ClickHouse:
         if rows is None:
             return self._line.send("POST", self._url, query.encode(), self._headers)
         return self._line.send("POST", self._url, rows, self._headers, {"query": query})
+
+
+def _row(table: Table, delivery: Delivery) -> Row:
+    row = table.row(delivery)
+    return {name: row[name] for name in table.columns}
 
 
 def log_row(delivery: Delivery) -> Row:
@@ -248,13 +285,13 @@ def _there(name: str, table: Table, rows: Sequence[Row]) -> str:
     else:
         seconds = [cast(int, row["when"]) for row in rows]
         services = sorted({str(row["service"]) for row in rows})
-        columns = [f"`{column}` AS key_{column}" for column in LOG_COLUMNS if column != "when"]
+        columns = [f"`{column}` AS key_{column}" for column in table.columns if column != "when"]
         read = ", ".join(("toUInt32(`when`) AS key_when", *columns))
         where = f"`when` BETWEEN toDateTime({min(seconds)}) AND toDateTime({max(seconds)})"
         if len(services) <= SERVICES_NAMED:
             # A place in the primary key, so that a table of years is not read for it.
             where += f" AND `service` IN ({', '.join(map(_quoted, services))})"
-        by = ", ".join(f"`{column}`" for column in LOG_COLUMNS)
+        by = ", ".join(f"`{column}`" for column in table.columns)
     # Every name in it is the configuration's, and every text is quoted.
     return (
         f"SELECT {read}, toUInt32(count()) AS count "  # noqa: S608
