@@ -1,24 +1,30 @@
 """The machines of a cycle that runs scripts of the user's own: roots of their own, by namespaces.
 
 Such a script names its key, its repository and its hosts by full paths. In a mount namespace these
-lead to the simulation's folders, and the real ones of this machine cannot be reached.
+lead to the simulation's folders; what is this machine's own can be read where programs need it, and
+never written to, and no network is reached.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from verifier.config.models import Config, HostTable
 from verifier.core.errors import CannotVerify
 from verifier.core.host import Command, Host
+from verifier.simulate.worlds import seal
 from verifier.simulate.worlds.fleet_settle import OFFSITE, remote_of
 from verifier.simulate.worlds.timing import SHIMS
 
-LIVE = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "proc", "dev")
+LIVE = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "proc")
 """Top-level folders of this machine that every machine sees; no data can lie in them."""
+
+_SPECIAL = ("", "dev", "run", "sys")
+"""No data can lie in these either."""
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """As systemd gives it to a service."""
@@ -28,6 +34,10 @@ _NEEDED = ("alternatives", "group", "ld.so.cache", "nsswitch.conf", "passwd", "s
 """What programs look for in /etc and a host's generated /etc has not."""
 
 _BEHIND = "run/simulated"
+
+_LOCAL = PurePosixPath("/usr/local/bin")
+
+_NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,8 @@ class Machines:
         mine = _below(files, "coordinator") | {"usr/local/bin/ssh": _shim("ssh-machine.sh")}
         self._make(name, mine, list(self._binds()), ())
         self._write_remote(name)
-        _write(self._folder / "machine", _shim("machine.sh"))
+        for shim in ("apart", "machine"):
+            _write(self._folder / shim, _shim(f"{shim}.sh"))
         (self._folder / "addresses").mkdir()
         for host in self._config.hosts:
             binds = [Bind(self._folder / "repository", self._config.mounted(host))]
@@ -76,10 +87,10 @@ class Machines:
             os.utime(etc, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def on_coordinator(self, *argv: str) -> tuple[str, ...]:
-        """Return the command that runs another one on the coordinator."""
+        """Return the command that runs another one on the coordinator, and ends what it leaves."""
         as_root = () if os.geteuid() == 0 else ("--map-root-user",)
-        machine = str(self._folder / "machine"), self._config.coordinator.name
-        return ("unshare", *as_root, "--mount", "--uts", *machine, *argv)
+        apart = str(self._folder / "apart"), sys.executable, seal.__file__
+        return ("unshare", *as_root, *_NAMESPACES, *apart, self._config.coordinator.name, *argv)
 
     def check(self, host: Host) -> None:
         """Try whether there can be machines here.
@@ -91,7 +102,9 @@ class Machines:
         done = host.run(Command(self.on_coordinator("true"), env=env))
         if done.status != 0:
             message = f"no machines of their own can be made here: {done.last_lines()}"
-            remedy = "allow user namespaces (util-linux's unshare), or run it with --fidelity fleet"
+            remedy = (
+                "give it what docs/scenarios.md says that takes, or run it with --fidelity fleet"
+            )
             raise CannotVerify("scripts of your own", message, remedy)
 
     def _binds(self) -> Iterator[Bind]:
@@ -127,8 +140,8 @@ class Machines:
             if path.startswith("usr/local/bin/"):
                 _write(local / PurePosixPath(path).name, content)
         for program in self._programs:
-            _link(local / program.name, str(program.resolve()))
-        for entry in _names("/usr/local/bin"):
+            _link(local / program.name, str(_shown(program.resolve())))
+        for entry in _names(str(_LOCAL)):
             _link(local / entry, f"/{_BEHIND}/local/{entry}")
         for entry in _names("/etc"):
             _link(top / "etc" / entry, f"/{_BEHIND}/etc/{entry}")
@@ -137,12 +150,9 @@ class Machines:
     def _fstab(self, place: Path, binds: list[Bind], data: tuple[str, ...]) -> Iterator[str]:
         root, made = f"{place}/root", "X-mount.mkdir"
         yield f"root {root} tmpfs mode=0755,{made} 0 0\n"
-        # In a user namespace what belongs to root is not ours to write to in any case.
-        kept = ",ro" if os.geteuid() == 0 else ""
         for name in LIVE:
             if Path("/", name).is_dir():
-                only = kept if name not in {"proc", "dev"} else ""
-                yield _line(Path("/", name), f"{root}/{name}", f"rbind{only}")
+                yield _line(Path("/", name), f"{root}/{name}", "rbind")
         for name in _OWN:
             source = self._folder / "hosts" / place.name / "data" / name
             yield _line(source if name in data else place / "top" / name, f"{root}/{name}")
@@ -150,8 +160,11 @@ class Machines:
             if name not in _OWN:
                 source = self._folder / "hosts" / place.name / "data" / name
                 yield _line(source, f"{root}/{name}")
-        yield _line(Path("/etc"), f"{root}/{_BEHIND}/etc")
-        yield _line(Path("/usr/local/bin"), f"{root}/{_BEHIND}/local")
+        # A host is made on the coordinator, where these two are already out of the way.
+        is_host = place.name != self._config.coordinator.name
+        for real, name in ((Path("/etc"), "etc"), (Path(_LOCAL), "local")):
+            source = Path("/", _BEHIND, name) if is_host else real
+            yield _line(source, f"{root}/{_BEHIND}/{name}", "rbind")
         yield _line(place / "local", f"{root}/usr/local/bin")
         for program in self._programs:
             home = program.resolve().parent
@@ -176,7 +189,7 @@ def check_includes(config: Config, folder: Path) -> None:
     Raises:
         CannotVerify: one lies where this machine's programs are, or the world itself.
     """
-    taken = {*LIVE, "sys", "run", "", folder.parts[1]}
+    taken = {*LIVE, *_SPECIAL, folder.parts[1]}
     for host in config.hosts:
         for top in tops(host):
             if top in taken:
@@ -194,6 +207,12 @@ def _line(source: Path, target: str, how: str = "bind") -> str:
     # fstab(5): a space ends a field.
     fields = (str(field).replace(" ", "\\040") for field in (source, target))
     return " ".join((*fields, "none", f"{how},X-mount.mkdir", "0", "0")) + "\n"
+
+
+def _shown(program: Path) -> PurePath:
+    """Return where a machine finds a program of this one's."""
+    hidden = program.is_relative_to(_LOCAL)
+    return PurePosixPath("/", _BEHIND, "local", program.relative_to(_LOCAL)) if hidden else program
 
 
 def _names(folder: str) -> list[str]:
