@@ -6,7 +6,6 @@ nothing (`restic-verify alert test` tells).
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from verifier.monitor.clickhouse_columns import (
     description,
     parse_columns,
 )
+from verifier.monitor.sinks.apprise import kept_complaints
 from verifier.monitor.spool import Queue
 
 ReadSecret = Callable[[Secret], str]
@@ -184,10 +184,11 @@ def ask_channel(channel: Channel, secret: ReadSecret) -> Seen:
         import apprise
     except ImportError:
         return broken("what sends messages is not installed", to_install("alerts"))
-    # It says why to its own log, with the URL in it.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)
     scheme = url.partition("://")[0]
-    if not apprise.Apprise().add(url):
+    # It says why to its own log, with the URL in it.
+    with kept_complaints():
+        is_known = apprise.Apprise().add(url)
+    if not is_known:
         remedy = "write the URL as Apprise wants it for that service"
         shown = f"its {scheme}:// URL" if scheme != url else "its secret"
         return broken(f"{shown} is none that Apprise understands", remedy)

@@ -125,7 +125,7 @@ class Channel:
         title, text = shown(message, set(service.schemas()))
         sender = apprise.Apprise()
         sender.add(service)
-        with _complaints() as complaints:
+        with kept_complaints() as complaints:
             arrived = sender.notify(
                 body=text,
                 title=title,
@@ -148,7 +148,7 @@ class Channel:
         except CannotVerify as error:
             message = f"its URL cannot be had: {error.subject}: {error.message}"
             raise DeliveryFailed(self.name, message, error.remedy) from error
-        with _complaints():
+        with kept_complaints():
             service = apprise.Apprise.instantiate(url)
         if service is None:
             message = "its URL is none that Apprise knows"
@@ -186,7 +186,7 @@ def _literal(text: str, schemes: set[str]) -> str:
 
 
 @contextmanager
-def _complaints() -> Iterator[list[str]]:
+def kept_complaints() -> Iterator[list[str]]:
     """Keep what Apprise logs in the block, which would go to standard error."""
     log = logging.getLogger("apprise")
     kept: list[str] = []
