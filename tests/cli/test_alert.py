@@ -411,7 +411,7 @@ owner = importlib.import_module(module.partition(":")[0])
 owner = getattr(owner, module.partition(":")[2]) if ":" in module else owner
 setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), 9))
 with freezegun.freeze_time(sys.argv[2]):
-    main(["alert", "--config", sys.argv[3]])
+    main([*sys.argv[4:], "--config", sys.argv[3]])
 """
 """A look that dies where the named function would be called."""
 
@@ -435,7 +435,7 @@ def test_look_that_dies_between_two_steps_is_made_up_for(
     place.write(PATIENT)
     place.look(MONDAY + HOUR, capsys)
     at = (MONDAY + DAY + 11 * MINUTE).isoformat()
-    argv = (sys.executable, "-c", _DIES, where, at, str(place.config))
+    argv = (sys.executable, "-c", _DIES, where, at, str(place.config), "alert")
     died = subprocess.run(argv, check=False, capture_output=True, timeout=console.LIMIT_S)
     before = len(place.titles)
     for minute in range(2):
@@ -446,6 +446,25 @@ def test_look_that_dies_between_two_steps_is_made_up_for(
     assert ["WARNING: 2 backups are overdue: db1, web1"] == place.titles
     with open_history(place.history) as history:
         assert () == history.owed()
+
+
+@pytest.mark.parametrize(
+    "where", ["verifier.monitor.notices.newest_reports", "verifier.cli.deliver.send_owed"]
+)
+def test_report_whose_run_dies_is_told_once(
+    place: Place, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it is recorded the next one is the first; after, the next sends what is owed."""
+    argv = (sys.executable, "-c", _DIES, where, MONDAY.isoformat(), str(place.config), "audit")
+    died = subprocess.run(argv, check=False, capture_output=True, timeout=console.LIMIT_S)
+    for turn in range(1, 3):
+        with freezegun.freeze_time(MONDAY + turn * MINUTE):
+            assert 3 == main(["audit", "--config", str(place.config)])
+    capsys.readouterr()
+
+    assert -signal.SIGKILL == died.returncode, died.stderr
+    assert 1 == len(place.titles)
+    assert place.titles[0].startswith("audit UNKNOWN: ")
 
 
 @pytest.mark.heavy

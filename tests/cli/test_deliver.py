@@ -15,6 +15,7 @@ from tests.servers.receiver import Receiver, receiver
 from verifier.cli.channels import try_out
 from verifier.cli.context import Context
 from verifier.cli.deliver import outbox, sinks
+from verifier.monitor.notices import first_notice
 
 __all__ = ("clickhouse", "clickhouse_server", "receiver")
 
@@ -92,5 +93,6 @@ def test_a_channel_hears_of_the_reports_that_it_asks_for(least: str, expected: b
         f'[[alerts.channels]]\nname = "a"\nurl = {{ file = "/a" }}\nreports = "{least}"\n'
     )
     (channel,) = sinks(config, CONTEXT)
+    (notice,) = first_notice(report(1).body)
 
-    assert expected is channel.takes(report(1))
+    assert expected is channel.takes(notice)

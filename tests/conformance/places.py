@@ -30,6 +30,7 @@ from verifier.monitor.delivery import (
     metrics_delivery,
     report_delivery,
 )
+from verifier.monitor.notices import first_notice
 from verifier.monitor.sinks.apprise import Channel
 from verifier.monitor.sinks.clickhouse import ClickHouse
 from verifier.monitor.sinks.journal import Journal
@@ -137,6 +138,12 @@ def report(number: int) -> Delivery:
     )
 
 
+def notice(number: int) -> Delivery:
+    """Return what people hear of such a report."""
+    (told,) = first_notice(report(number).body)
+    return told
+
+
 def metrics(number: int) -> Delivery:
     """Return an exposition."""
     return metrics_delivery(f"# TYPE told gauge\ntold {number}\n", instant(number))
@@ -239,7 +246,7 @@ def apprise() -> Iterator[Served]:
                 "discord", lambda: url, reports="WARNING", timeout=timedelta(seconds=s)
             ),
             receiver,
-            report,
+            notice,
             read,
             (path, SECRET),
         )

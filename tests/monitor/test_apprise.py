@@ -21,6 +21,7 @@ from tests.servers.receiver import Receiver, receiver
 from verifier.core.errors import CannotVerify, DeliveryFailed
 from verifier.monitor.delivery import Delivery, report_delivery
 from verifier.monitor.messages import Message
+from verifier.monitor.notices import first_notice
 from verifier.monitor.sinks.apprise import TEXT_MAX, Channel, shown
 
 __all__ = ["receiver"]
@@ -115,11 +116,12 @@ def test_channel_is_told_of_those_alone_that_it_hears_of(receiver: Receiver) -> 
     ]
 
 
-def test_incident_of_an_older_spool_is_a_message(receiver: Receiver) -> None:
+def test_what_an_older_spool_holds_is_a_message(receiver: Receiver) -> None:
     address = receiver.url.removeprefix("http://")
-    channel(f"json://{address}/hook").deliver([Delivery("alert", AT, BODY)], again=False)
+    held = [Delivery("alert", AT, BODY), report_delivery(drilled(corrupted=1))]
+    channel(f"json://{address}/hook").deliver(held, again=False)
 
-    assert 1 == len(receiver.received)
+    assert 2 == len(receiver.received)
 
 
 HOSTILE = "@everyone <@123> <@&9> <!here> **b** `c` [x](http://y) ||s|| @here # > _i_ ~~d~~ \\*"
@@ -326,11 +328,12 @@ def test_first_word_to_a_channel_for_alarms_is_no_reminder(discord: Receiver) ->
 
 
 def test_channel_hears_of_reports_from_its_verdict_on(discord: Receiver) -> None:
-    bad, fine = report_delivery(drilled(corrupted=1)), report_delivery(drilled(corrupted=0))
+    (bad,) = first_notice(drilled(corrupted=1))
 
+    assert () == first_notice(drilled(corrupted=0))
     assert channel(DISCORD).takes(bad)
     assert not channel(DISCORD, reports="never").takes(bad)
-    assert not channel(DISCORD).takes(fine)
+    assert not channel(DISCORD).takes(report_delivery(drilled(corrupted=1)))
     channel(DISCORD).deliver([bad], again=False)
     assert contents(discord)[0].startswith("monthly CRITICAL: corrupted 1")
 

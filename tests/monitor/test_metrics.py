@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.house.tree import ROOT
 from tests.monitor import envelopes
 from tests.monitor.alerting import CONFIG, backup, cycle
+from tests.monitor.test_notices import AWAY, report
 from tests.servers.programs import find
 from verifier.cli.alert_look import fires
 from verifier.monitor.alerts.watch import Watch
@@ -215,3 +216,19 @@ def test_instants_of_backups_that_nothing_is_said_of_are_no_number(tmp_path: Pat
 
     assert math.isnan(told["restic_backup_overdue_timestamp_seconds", ("web1",)])
     assert ("restic_backup_alarm_timestamp_seconds", ("web1",)) not in told
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_verdict_that_a_later_monthly_stands_for_is_not_exposed(
+    tmp_path: Path, later: bool
+) -> None:
+    """Nobody repeats an audit that was run by hand, and its alert would fire for ever."""
+    with open_history(tmp_path / "history") as history:
+        history.record_report(report("audit", BEGUN, AWAY))
+        if later:
+            history.record_report(report("monthly", BEGUN + DAY, ()))
+        told = _samples(exposition(_state(history, BEGUN + 2 * DAY)))
+
+    assert later == (("restic_verify_verdict", ("audit",)) not in told)
+    assert later == (("restic_verify_verdict", ("monthly",)) in told)
+    assert ("restic_verify_last_run_timestamp_seconds", ("audit",)) in told

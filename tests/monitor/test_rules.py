@@ -507,11 +507,14 @@ def test_verdicts_and_what_is_not_heard_of_fire(rules: Path) -> None:
     lost = {**ours, "severity": "alarm", "subject": "verifier"}
     critical = {**ours, "severity": "alarm", "subject": "report monthly", "kind": "monthly"}
     unknown = {**ours, "severity": "warning", "subject": "report drill", "kind": "drill"}
+    untold = {**ours, "severity": "alarm", "subject": "backups", "level": "alarm"}
     asked = [
         ("ResticVerifyCritical", "10m", [critical]),
         ("ResticVerifyUnknown", "10m", [unknown]),
         ("ResticBackupUnheard", "119m", []),
         ("ResticBackupUnheard", "121m", [late]),
+        ("ResticBackupsUntold", "10m", [untold]),
+        ("ResticBackupLate", "10m", []),
         ("ResticVerifyUnheard", "39m", []),
         ("ResticVerifyUnheard", "41m", [lost]),
     ]
@@ -519,9 +522,11 @@ def test_verdicts_and_what_is_not_heard_of_fire(rules: Path) -> None:
         {"series": 'restic_verify_verdict{kind="monthly"}', "values": "2x200"},
         {"series": 'restic_verify_verdict{kind="drill"}', "values": "3x200"},
         {"series": 'restic_verify_verdict{kind="audit"}', "values": "1x200"},
+        {"series": 'restic_verify_incident{subject="backups",level="alarm"}', "values": "1x200"},
         {
+            # Nothing is said of it, and it is heard of.
             "series": 'restic_backup_overdue_timestamp_seconds{host="web1"}',
-            "values": "999999x200",
+            "values": " ".join(["NaN"] * 200),
         },
     ]
     test = {

@@ -20,6 +20,7 @@ from verifier.core.report import Report
 if TYPE_CHECKING:
     from verifier.config.models import Config
     from verifier.monitor.delivery import Delivery
+    from verifier.monitor.history.memory import History
     from verifier.monitor.render.envelope import Envelope
 
 JOBS = frozenset({"monthly"})
@@ -103,32 +104,39 @@ class Record:
     ) -> tuple[Finding, ...]:
         from verifier.cli.deliver import outbox, send_owed
         from verifier.monitor.history.memory import open_history
+        from verifier.monitor.notices import first_notice
 
         try:
             with open_history(Path(self.config.history.file)) as history:
                 with history.together():
-                    history.record_report(envelope)
                     # Killed from here on, whoever sends next sends it.
-                    history.owe(deliveries)
+                    history.owe((*deliveries, *self._recorded(history, envelope)))
                 return send_owed(self.config, self.context, history, now)
         except Interrupted:
             raise
         except Exception as error:  # noqa: BLE001 - the report stands, whatever its memory does
-            sent = outbox(self.config, self.context).flush(now, deliveries)
+            told = (*deliveries, *first_notice(envelope))
+            sent = outbox(self.config, self.context).flush(now, told)
             return (_forgotten(error), *sent)
+
+    def _recorded(self, history: History, envelope: Mapping[str, object]) -> tuple[Delivery, ...]:
+        from verifier.monitor.notices import record_report
+
+        return record_report(history, envelope, self.config.alerts.remind_every)
 
     def _keep(
         self, envelope: Mapping[str, object], deliveries: tuple[Delivery, ...], now: datetime
     ) -> tuple[Finding, ...]:
         from verifier.cli.deliver import outbox
         from verifier.monitor.history.memory import open_history
+        from verifier.monitor.notices import first_notice
 
         try:
             with open_history(Path(self.config.history.file)) as history, history.together():
-                history.record_report(envelope)
-                history.owe(deliveries)
+                history.owe((*deliveries, *self._recorded(history, envelope)))
         except Exception as error:  # noqa: BLE001 - as above
-            kept = outbox(self.config, self.context).keep(deliveries, now)
+            told = (*deliveries, *first_notice(envelope))
+            kept = outbox(self.config, self.context).keep(told, now)
             return (_forgotten(error), *kept)
         return ()
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 from verifier.core.finding import Verdict
 from verifier.monitor.telemetry import BackupRun, LogLine
 
-Kind = Literal["report", "alert", "alerts", "backup", "log", "metrics", "start", "end"]
+Kind = Literal["report", "notice", "alert", "alerts", "backup", "log", "metrics", "start", "end"]
 
 SCHEMA = 1
 """Of what a webhook receives and a spool keeps."""
@@ -28,7 +28,8 @@ class Delivery:
 
     Attributes:
         at: when it happened, not when it is sent.
-        body: JSON-ready; of a report its envelope, of an alert its transition, of
+        body: JSON-ready; of a report its envelope, of a `notice` that and
+            what is new in it for people, of an alert its transition, of
             `alerts` the transitions of one kind that a look tells, of `log` one line,
             of `metrics` the exposition text, of `start` and `end` the job and how it ended.
     """

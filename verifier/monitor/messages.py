@@ -139,8 +139,16 @@ def _resolved(body: Mapping[str, Any], *, is_first: bool) -> Iterator[str]:
         yield "It was over before anybody could be told of it."
 
 
-def report_message(envelope: Mapping[str, object]) -> Message:
-    """Return what is said of a report: its verdict in a sentence, and its worst findings."""
+def report_message(
+    envelope: Mapping[str, object], news: str = "bad", before: Mapping[str, str] | None = None
+) -> Message:
+    """Return what is said of a report: its verdict in a sentence, and its worst findings.
+
+    Args:
+        news: `bad`; `still`, where the one before said the same; `over`, where it was bad and
+            this one is not.
+        before: kind, verdict and end of that one.
+    """
     report = cast(Envelope, envelope)
     verdict = report["verdict"]
     wrong = [one for one in worst_first(report["findings"]) if one["severity"] != "OK"]
@@ -151,7 +159,11 @@ def report_message(envelope: Mapping[str, object]) -> Message:
     if len(wrong) > FINDINGS_LISTED:
         lines.append(f"… and {count(len(wrong) - FINDINGS_LISTED, 'finding')} more")
     lines.append(f"Finished {moment(report['finished'])}.")
-    title = f"{report['kind']} {verdict}: {verdict_line(report)}"
+    if before and news != "bad":
+        ended = f"ended with {before['verdict']}"
+        lines.append(f"The {before['kind']} of {moment(before['finished'])} {ended}.")
+    word = {"still": "STILL ", "over": "RESOLVED: "}.get(news, "")
+    title = f"{word}{report['kind']} {verdict}: {verdict_line(report)}"
     return message(title, lines, _TONES.get(verdict, "failure"))
 
 

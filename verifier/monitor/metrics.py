@@ -58,7 +58,8 @@ METRICS = {
     "restic_cycle_stage_status": Metric(("stage",), "how each of its stages ended"),
     "restic_verify_verdict": Metric(
         ("kind",),
-        "the verdict of the last report: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN",
+        "the verdict of the last report, unless a later `monthly` looked at the same: 0 OK, "
+        "1 WARNING, 2 CRITICAL, 3 UNKNOWN",
     ),
     "restic_verify_last_run_timestamp_seconds": Metric(("kind",), "when it was finished"),
     "restic_verify_findings": Metric(
@@ -110,8 +111,10 @@ def _samples(state: State) -> Iterator[Sample]:
     yield from _cycle(state)
     for report in state.reports:
         kind = (report.kind,)
-        yield "restic_verify_verdict", kind, report.verdict.value
         yield from _at("restic_verify_last_run_timestamp_seconds", kind, report.finished_at)
+        if not report.stands:
+            continue
+        yield "restic_verify_verdict", kind, report.verdict.value
         for severity in Verdict.__members__:
             count = report.findings.get(severity, 0)
             yield "restic_verify_findings", (report.kind, severity), count

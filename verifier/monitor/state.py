@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from verifier.core.finding import Verdict
 from verifier.monitor.alerts.watch import Level, Watch
 from verifier.monitor.history.memory import History
+from verifier.monitor.standing import newest_reports
 from verifier.monitor.subjects import (
     BACKUPS,
     backup_subject,
@@ -23,9 +24,6 @@ from verifier.monitor.subjects import (
 )
 from verifier.monitor.telemetry import BackupRun, CycleRun
 from verifier.monitor.watching import Watched, instants
-
-REPORTED = ("audit", "drill", "monthly")
-"""The kinds of reports that a history keeps."""
 
 RUNS_APART = timedelta(days=8)
 """How far before a run that still goes on the one before it is looked for."""
@@ -69,12 +67,14 @@ class ReportState:
 
     Attributes:
         findings: severity -> how many.
+        stands: no later report has looked at the same.
     """
 
     kind: str
     verdict: Verdict
     finished_at: datetime
     findings: Mapping[str, int]
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +151,8 @@ def _last_ended(history: History) -> CycleRun | None:
 
 
 def _reports(history: History) -> Iterator[ReportState]:
-    for kind in REPORTED:
-        for past in history.reports(kind, limit=1):
-            counts = Counter[str]()
-            for by_severity in past.findings.values():
-                counts.update(by_severity)
-            yield ReportState(kind, Verdict[past.verdict], past.finished_at, counts)
+    for past, stands in newest_reports(history):
+        counts = Counter[str]()
+        for by_severity in past.findings.values():
+            counts.update(by_severity)
+        yield ReportState(past.kind, Verdict[past.verdict], past.finished_at, counts, stands)

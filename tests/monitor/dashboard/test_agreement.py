@@ -24,6 +24,7 @@ from tests.monitor.dashboard.ground import (
     terms,
     verify,
 )
+from tests.monitor.test_notices import AWAY, report
 from verifier.core.finding import Verdict
 from verifier.monitor.dashboard.asking import present
 from verifier.monitor.dashboard.parameters import Query
@@ -119,6 +120,19 @@ def test_run_of_another_coordinator_is_no_failure_of_ours(tmp_path: Path, whose:
 
     assert (whose == "jak") == (incident is not None)
     assert LEVELS[incident.level if incident else None] == row.verdict
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_page_holds_no_audit_against_a_later_monthly(tmp_path: Path, later: bool) -> None:
+    file = tmp_path / "h.sqlite"
+    site = Site(lambda: open_history(file), terms(HOSTS), OPEN, FixedClock())
+    with open_history(file) as history:
+        history.record_report(report("audit", NOW - 2 * HOUR, AWAY))
+        if later:
+            history.record_report(report("monthly", NOW - HOUR, ()))
+        reasons = present(Asked(site, history, NOW, Query({})))[1].reasons
+
+    assert later != any("audit report is UNKNOWN" in reason.sentence for reason in reasons)
 
 
 def test_metrics_are_those_of_every_other_way(tmp_path: Path) -> None:

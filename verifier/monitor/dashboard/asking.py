@@ -7,10 +7,11 @@ from datetime import datetime
 from verifier.core.snapshot import Snapshot
 from verifier.monitor.dashboard.site import Asked, NotFound, is_storable
 from verifier.monitor.dashboard.terms import Reading
-from verifier.monitor.dashboard.views.now import JUDGED, STRIP, Facts, Now, now_view
+from verifier.monitor.dashboard.views.now import STRIP, Facts, Now, now_view
 from verifier.monitor.dashboard.views.retention import modelled
 from verifier.monitor.heard import is_of
 from verifier.monitor.history.runs import PastCycle
+from verifier.monitor.standing import newest_reports
 from verifier.monitor.telemetry import BackupRun
 
 CYCLES_TRIED = 20
@@ -34,7 +35,7 @@ def facts(asked: Asked) -> Facts:
         recent=history.backups(since=now - STRIP),
         verified=history.verifications(),
         watches=history.watches(),
-        reports=[report for kind in JUDGED for report in history.reports(kind, 1)],
+        reports=[report for report, stands in newest_reports(history) if stands],
         looked_at=history.looked_at(),
         incidents=[one for one in history.incidents(now) if one.is_open],
         cycle=cycle,

@@ -22,7 +22,6 @@ from verifier.monitor.delivery import Delivery
 from verifier.monitor.gathered import gathered_message
 from verifier.monitor.messages import (
     Message,
-    is_as_bad,
     report_message,
     trial_message,
 )
@@ -72,8 +71,8 @@ class Channel:
 
     def takes(self, delivery: Delivery) -> bool:
         """Say whether people of this channel are to hear of it."""
-        if delivery.kind == "report":
-            return is_as_bad(str(delivery.body.get("verdict")), self.reports)
+        if delivery.kind == "notice":
+            return bool(self._of_mine(delivery, "news"))
         return delivery.kind == "alerts" and any(map(self._hears, _incidents(delivery)))
 
     def deliver(self, deliveries: Sequence[Delivery], *, again: bool) -> None:
@@ -97,6 +96,10 @@ class Channel:
         """
         self._send(trial_message(self.name))
 
+    def _of_mine(self, delivery: Delivery, name: str) -> Any:
+        by_level: Any = delivery.body[name]
+        return by_level.get(self.reports)
+
     def _hears(self, body: Any) -> bool:
         # Of what one look tells of an incident, the last word says all.
         if body["goes_on"] or _RANK[body["known"]] < _RANK[self.level]:
@@ -107,7 +110,12 @@ class Channel:
         return _RANK[body["heard"]] < _RANK[self.level]
 
     def _message(self, delivery: Delivery) -> Message:
+        if delivery.kind == "notice":
+            report: Any = delivery.body["report"]
+            news, before = (self._of_mine(delivery, name) for name in ("news", "before"))
+            return report_message(report, news, before)
         if delivery.kind == "report":
+            # Only a spool that an older release has filled holds one.
             return report_message(delivery.body)
         heard = [body for body in _incidents(delivery) if self._hears(body)]
         return gathered_message(heard, [self._is_first(body) for body in heard])

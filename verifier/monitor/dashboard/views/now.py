@@ -33,9 +33,6 @@ HEADINGS = {
     Verdict.UNKNOWN: "It is not known whether all is well",
 }
 
-JUDGED = ("monthly", "audit", "drill")
-"""Kinds of reports whose newest verdict counts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -44,7 +41,7 @@ class Facts:
     Attributes:
         last, good: host -> its last run, and its last good one.
         recent: all runs of the last days.
-        reports: the newest of each kind.
+        reports: the newest of each kind, unless a later one looked at the same.
         looked_at: when the alert rules were looked at last.
         incidents: that are open.
         cycle: the newest.
@@ -214,7 +211,7 @@ def _host_reasons(rows: Sequence[HostRow], now: datetime) -> Iterator[Reason]:
 def _report_reasons(reports: Sequence[PastReport]) -> Iterator[Reason]:
     for report in reports:
         verdict = Verdict[report.verdict]
-        if report.kind in JUDGED and verdict is not Verdict.OK:
+        if verdict is not Verdict.OK:
             sentence = f"the last {report.kind} report is {verdict.name}"
             more = f": {seen(report)}" if seen(report) else ""
             yield Reason(verdict, sentence + more, links.report(report.number))
