@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,3 +49,47 @@ def test_what_a_killed_command_left_is_swept_by_the_next(
         assert not left.exists()
         assert first.is_dir()
         assert second.is_dir()
+
+
+KILLED_WITH_A_DISK = """\
+import os, signal, subprocess, sys
+from verifier.cli.folders import work_folder
+from verifier.fleet.disk import open_disk
+with work_folder() as work:
+    (work / "repository").mkdir()
+    if sys.argv[1] == "ours":
+        disk = open_disk(work / "repository")
+        disk.__enter__()
+    else:
+        mount = "mount", "-t", "tmpfs", "somebody's", str(work / "repository")
+        subprocess.run(mount, check=True)
+    (work / "repository" / "pack").touch()
+    print(work, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize("name", ["tmp", "a folder of my own"])
+@pytest.mark.parametrize("whose", ["ours", "another's"])
+def test_disk_that_a_killed_command_left_goes_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str, name: str
+) -> None:
+    """What somebody else has mounted there is left as it is."""
+    base = tmp_path / name
+    base.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(base))
+    monkeypatch.setenv("TMPDIR", str(base))
+    argv = [sys.executable, "-c", KILLED_WITH_A_DISK, whose]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    disk = Path(done.stdout.strip()) / "repository"
+    try:
+        before = os.path.ismount(disk)
+        with work_folder():
+            after = os.path.ismount(disk), (disk / "pack").exists()
+    finally:
+        subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+
+    assert before
+    assert (whose != "ours",) * 2 == after
+    assert (whose != "ours") == disk.exists()

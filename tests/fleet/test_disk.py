@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def test_what_a_killed_run_left_mounted_is_unmounted(tmp_path: Path) -> None:
     inside.mkdir(parents=True)
     with open_disk(inside):
         before = os.path.ismount(inside)
-        unmount_below(tmp_path)
+        only_ours = unmount_below(tmp_path)
 
+    assert only_ours
     assert (True, False) == (before, os.path.ismount(inside))
 
 
@@ -46,3 +48,18 @@ def test_who_cannot_mount_is_told_so(tmp_path: Path) -> None:
 
     assert "a small disk cannot be mounted: " in caught.value.message
     assert "disk-full" == caught.value.subject
+
+
+@ROOT_ONLY
+def test_disk_of_somebody_else_is_left_alone_and_told(tmp_path: Path) -> None:
+    """What deletes the folder afterwards must know of it."""
+    theirs = tmp_path / "a folder"
+    theirs.mkdir()
+    subprocess.run(("mount", "-t", "tmpfs", "theirs", str(theirs)), check=True)
+    try:
+        only_ours = unmount_below(tmp_path)
+        still = os.path.ismount(theirs)
+    finally:
+        subprocess.run(("umount", str(theirs)), check=True)
+
+    assert (False, True) == (only_ours, still)

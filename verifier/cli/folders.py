@@ -11,6 +11,7 @@ from pathlib import Path
 
 from verifier.clock.claimed import claimed_folder
 from verifier.core.errors import CannotVerify, NoSpace, UsageError
+from verifier.fleet.disk import unmount_below
 
 # Not named as a drill's scratch space: the next drill sweeps what is empty of those.
 _PREFIX = "simulate-restic-work-"
@@ -41,7 +42,7 @@ def work_folder() -> Iterator[Path]:
     """
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(claimed_folder(_PREFIX))
+            folder = stack.enter_context(claimed_folder(_PREFIX, unmount_below))
         except OSError as error:
             message = f"cannot be made: {error.strerror}"
             remedy = "set TMPDIR to a folder that this user may write to"

@@ -10,22 +10,23 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 @contextmanager
-def claimed_folder(prefix: str) -> Iterator[Path]:
+def claimed_folder(prefix: str, let_go: Callable[[Path], object] | None = None) -> Iterator[Path]:
     """Give a temporary folder; it is gone afterwards, and so are those that nobody holds.
 
     Args:
         prefix: of the names of all folders of this kind.
+        let_go: unmounts what our kind mounts in such a folder, before it is removed.
 
     Raises:
         OSError: there is no place for it.
     """
-    _sweep(Path(tempfile.gettempdir()), prefix)
+    _sweep(Path(tempfile.gettempdir()), prefix, let_go)
     lock = None
     while lock is None:
         folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
@@ -37,17 +38,26 @@ def claimed_folder(prefix: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def _sweep(base: Path, prefix: str) -> None:
-    mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+def _sweep(base: Path, prefix: str, let_go: Callable[[Path], object] | None) -> None:
     for folder in base.glob(f"{prefix}*"):
-        # Nothing of what is mounted there is ours to delete.
-        if f" {folder}/" in mounted:
-            continue
         with suppress(OSError):
             lock = _claim(folder) if folder.lstat().st_uid == os.getuid() else None
             if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+                try:
+                    if let_go is not None:
+                        let_go(folder)
+                    # Nothing of what others have mounted there is ours to delete.
+                    if not _is_mounted_below(folder):
+                        shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(lock)
+
+
+def _is_mounted_below(folder: Path) -> bool:
+    mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    # As the kernel writes a path there, where a space ends a field.
+    path = str(folder.resolve()).translate({ord(one): f"\\{ord(one):03o}" for one in " \t\n\\"})
+    return f" {path}/" in mounted
 
 
 def _claim(folder: Path) -> int | None:

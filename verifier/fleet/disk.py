@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ SIZE_BYTES = 256 << 20
 """Of a disk with room."""
 
 _MOUNTS = Path("/proc/self/mounts")
+_NAME = "restic-verify"
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""A space in a path, and the like; proc_pid_mounts(5)."""
 
 
 class Disk:
@@ -42,20 +46,29 @@ def open_disk(folder: Path) -> Iterator[Disk]:
     Raises:
         CannotVerify: this user may mount nothing.
     """
-    _mount("-t", "tmpfs", "-o", f"size={SIZE_BYTES},mode=0700", "restic-verify", str(folder))
+    _mount("-t", "tmpfs", "-o", f"size={SIZE_BYTES},mode=0700", _NAME, str(folder))
     try:
         yield Disk(folder)
     finally:
         unmount_below(folder)
 
 
-def unmount_below(folder: Path) -> None:
-    """Unmount every disk at a folder or below it."""
-    for line in _MOUNTS.read_text().splitlines():
-        target = Path(line.split()[1])
-        if target.is_relative_to(folder):
-            # Even while a machine that is being removed still holds it.
-            subprocess.run(("umount", "--lazy", str(target)), check=False, capture_output=True)
+def unmount_below(folder: Path) -> bool:
+    """Unmount every disk of ours at a folder or below it; say whether nothing else is there."""
+    only_ours = True
+    for line in _MOUNTS.read_text(errors="surrogateescape").splitlines():
+        name, escaped, kind, *_ = line.split()
+        target = Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), escaped))
+        if not target.is_relative_to(folder.resolve()):
+            continue
+        if (name, kind) != (_NAME, "tmpfs"):
+            only_ours = False
+            continue
+        # Even while a machine that is being removed still holds it.
+        umount = ("umount", "--lazy", str(target))
+        done = subprocess.run(umount, check=False, capture_output=True)
+        only_ours = only_ours and done.returncode == 0
+    return only_ours
 
 
 def _mount(*words: str) -> None:

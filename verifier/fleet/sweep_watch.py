@@ -35,8 +35,8 @@ def main(argument: str) -> None:
     with open_engine(environ) as engine:
         while sweep_run(engine, run):
             Event().wait(SETTLED_S)
-    unmount_below(Path(folder))
-    shutil.rmtree(Path(folder), ignore_errors=True)
+    if unmount_below(Path(folder)):
+        shutil.rmtree(Path(folder), ignore_errors=True)
 
 
 if __name__ == "__main__":
