@@ -17,6 +17,13 @@ from verifier.cli.pytest_plugin import RUNGS
 from verifier.config.scenario import Fidelity
 
 WRONG = HEALTHY.replace("count = 5", "count = 6")
+KILLED = (
+    HEALTHY.replace('["model"]', '["cycle"]').replace("days = 5", "days = 2")
+    + '\n[[faults.killed]]\non = 2024-03-05\nwhat = "forget"\n'
+)
+DESTROYED = HEALTHY.replace('["model"]', '["cycle"]').replace(
+    "[[hosts]]", '[system]\nrun-backups = "./destroy.sh"\n\n[[hosts]]'
+)
 ELSEWHERE = HEALTHY.replace('["model"]', '["model", "decisions"]')
 
 
@@ -122,6 +129,23 @@ def test_what_cannot_be_run_here_is_skipped_with_its_reason(folder: Path) -> Non
     assert "restic: is not on PATH" in lenient.stdout
     assert ({"passed": 1, "failed": 1}, 1) == (counted(strict), strict.returncode)
     assert "healthy (decisions) could not be run here" in strict.stdout
+
+
+@pytest.mark.heavy
+def test_run_that_broke_off_fails_and_is_not_skipped(folder: Path) -> None:
+    """Goal: a fault that never happened proves nothing, and no green suite may hide it."""
+    for name, text in (("nothing", KILLED), ("destroyed", DESTROYED)):
+        (folder / f"{name}.toml").write_text(text)
+    (folder / "destroy.sh").write_text("#!/bin/sh\nrm -r /mnt/storage/restic/[kc]*\n")
+    (folder / "destroy.sh").chmod(0o755)
+    (folder / "healthy.toml").unlink()
+    ended = run(folder)
+
+    assert ({"failed": 2}, 1) == (counted(ended), ended.returncode)
+    assert "nothing (cycle) did not run to its end" in ended.stdout
+    assert "`restic forget` ended before the moment meant" in ended.stdout
+    assert "showed lost for repository: nothing of it can be read" in ended.stdout
+    assert "ended with CRITICAL" in ended.stdout
 
 
 @pytest.mark.heavy

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--restic-verify-strict",
         action="store_true",
-        help="what cannot be run here fails, instead of being skipped",
+        help="what this machine lacks a program or right for fails, instead of being skipped",
     )
     add(
         "--restic-verify-rebuild",
@@ -149,15 +149,16 @@ class ScenarioItem(pytest.Item):
             raise NotMet(f"{error}\n  {error.remedy}") from error
         self.user_properties += [("key", case.key), ("digest", case.digest)]
         self.user_properties += [("stored", case.stored)]
-        absent = not case.looked and case.findings[0].kind != "internal"
-        if absent and not self.config.getoption("restic_verify_strict"):
+        if case.absent and not self.config.getoption("restic_verify_strict"):
             pytest.skip(case.findings[0].detail)
         if case.findings:
             raise NotMet(self._told(case))
 
     def _told(self, case: Case) -> str:
         file = os.path.relpath(self.path, self.config.invocation_params.dir)
-        wrong = "is not as the file expects" if case.looked else "could not be run here"
+        wrong = "is not as the file expects" if case.looked else "did not run to its end"
+        if case.absent:
+            wrong = "could not be run here"
         lines = [f"{case.name} ({case.fidelity}) {wrong}"]
         lines += [f"  {finding.kind}: {finding.detail}" for finding in case.findings]
         lines += [f"  not seen: {note}" for note in case.notes]

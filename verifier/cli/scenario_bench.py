@@ -14,7 +14,13 @@ from verifier.cli.internal import internal
 from verifier.cli.scenario_worlds import Laboratory, open_laboratory
 from verifier.config.own import CYCLE, named_files
 from verifier.config.scenario import Scenario
-from verifier.core.errors import CannotVerify, VerifyError
+from verifier.core.errors import (
+    CannotVerify,
+    ClockNotControlled,
+    NotPermitted,
+    ToolMissing,
+    VerifyError,
+)
 from verifier.core.finding import Finding
 from verifier.simulate.normal import differences, digest_of
 from verifier.simulate.scenario_expect import Seen, match
@@ -29,7 +35,7 @@ class Found:
     Attributes:
         inputs, key: empty where something that it needs is not there.
         seen: none where it is to be run.
-        refusal: what is not there.
+        refusal: what is not there; nothing has been run.
     """
 
     scenario: Scenario
@@ -77,11 +83,14 @@ class Bench:
         scenario, rung = found.scenario, found.rung
         name = f"{scenario.name} ({rung})"
         findings: tuple[Finding, ...]
-        digest, looked = "", False
+        digest, looked, absent = "", False, False
         try:
             findings, digest = self._held(name, found)
             looked = True
         except CannotVerify as error:
+            # What was there, and then did not do what it should, is no lack of this machine's.
+            lacking = isinstance(error, ToolMissing | ClockNotControlled | NotPermitted)
+            absent = lacking or error is found.refusal
             detail = f"{error.subject}: {error.message} ({error.remedy})"
             findings = (Finding("could-not-verify", name, detail),)
         except VerifyError:
@@ -99,6 +108,7 @@ class Bench:
             digest=digest,
             inputs=found.inputs,
             notes=notes(scenario, rung),
+            absent=absent,
         )
 
     def _held(self, name: str, found: Found) -> tuple[tuple[Finding, ...], str]:

@@ -12,6 +12,7 @@
     │   ├── RepositoryUnreadable   the location, the object in it
     │   │   └── NoKeyOpens         the location; restic was not asked
     │   ├── ClockNotControlled     the process that kept its own time
+    │   ├── NotPermitted           what this user, or this machine, may not do
     │   ├── NoSpace                bytes needed, bytes free
     │   └── ToolMissing            the tool, the package that carries it
     ├── Interrupted                exit 128 + the signal
@@ -138,6 +139,10 @@ class NoKeyOpens(RepositoryUnreadable):
 
 class ClockNotControlled(CannotVerify):
     """A process went on with the machine's own time."""
+
+
+class NotPermitted(CannotVerify):
+    """This machine does not let us do what the work needs."""
 
 
 class NoSpace(CannotVerify):

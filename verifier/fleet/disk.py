@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import NotPermitted
 
 SIZE_BYTES = 256 << 20
 """Of a disk with room."""
@@ -44,7 +44,7 @@ def open_disk(folder: Path) -> Iterator[Disk]:
     """Mount a disk at an empty folder; it is gone afterwards, with all that it holds.
 
     Raises:
-        CannotVerify: this user may mount nothing.
+        NotPermitted: this user may mount nothing.
     """
     _mount("-t", "tmpfs", "-o", f"size={SIZE_BYTES},mode=0700", _NAME, str(folder))
     try:
@@ -75,4 +75,4 @@ def _mount(*words: str) -> None:
     done = subprocess.run(("mount", *words), check=False, capture_output=True, text=True)
     if done.returncode != 0:
         message = f"a small disk cannot be mounted: {' '.join(done.stderr.split())}"
-        raise CannotVerify("disk-full", message, "run it as root, or leave this fidelity out")
+        raise NotPermitted("disk-full", message, "run it as root, or leave this fidelity out")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import NotPermitted
 from verifier.core.host import Command, Completed, Host
 from verifier.simulate.worlds.timing import SHIMS
 
@@ -47,13 +47,13 @@ def check_mounts(host: Host, folder: Path) -> None:
     """See that a disk can be mounted over this folder.
 
     Raises:
-        CannotVerify: this user may not.
+        NotPermitted: this user may not.
     """
     done = host.run(Command(_crowded(folder, ("true",))))
     if done.status != 0:
         remedy = "let this user have mount namespaces, or leave this fidelity out with --fidelity"
         message = f"a full disk cannot be mounted here: {done.last_lines()}"
-        raise CannotVerify("disk-full", message, remedy)
+        raise NotPermitted("disk-full", message, remedy)
 
 
 def _crowded(folder: Path, argv: tuple[str, ...]) -> tuple[str, ...]:

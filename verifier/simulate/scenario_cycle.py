@@ -15,8 +15,6 @@ from verifier.config.scenario import Scenario
 from verifier.config.scenario_faults import Faults
 from verifier.core.finding import Finding
 from verifier.core.host import Host
-from verifier.drill.audit import audit
-from verifier.reader.repository import open_repository
 from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_cycle import FaultyCycle
 from verifier.simulate.faults_disk import FullDisk
@@ -26,7 +24,7 @@ from verifier.simulate.faults_offsite import STORE, Beside, can_fail
 from verifier.simulate.faults_scripts import script_spells
 from verifier.simulate.faults_spells import Spell
 from verifier.simulate.moment_scenes import cycle_scene
-from verifier.simulate.scenario_end import check_copy, last_release
+from verifier.simulate.scenario_end import audit_left, check_copy, last_release
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
@@ -60,25 +58,22 @@ class CycleRun:
     note: Note = ignore
 
     def run(self, scenario: Scenario, simulation: Simulation, host: Host) -> Seen:
-        """Run a scenario from its first cycle to the audit after its last.
-
-        Raises:
-            RepositoryUnreadable: what is left of the repository cannot be read at all.
-        """
+        """Run a scenario from its first cycle to the audit after its last."""
         result = self._follow(scenario, simulation, host)
-        repository = open_repository(self.folder / "repository", self.template.password)
         held_to = terms(scenario, last_release(scenario, simulation))
         assert held_to.hosts is not None, "a scenario names its hosts"
         hosts = dict(held_to.hosts)
         if not self.own:
             hosts = {name: relocate_paths(paths) for name, paths in hosts.items()}
+        password, end = self.template.password, end_at(simulation)
+        held_to = replace(held_to, hosts=hosts)
+        left = audit_left(self.folder / "repository", password, held_to, end)
         copy = self.folder / "offsite"
-        audited = audit(repository, replace(held_to, hosts=hosts), end_at(simulation))
         findings = (
             *result.seams,
             *result.followed.findings(),
-            *map(_put_back, audited.findings),
-            *(check_copy(copy, self.template.password) if scenario.config.offsite else ()),
+            *map(_put_back, left),
+            *(check_copy(copy, password) if scenario.config.offsite else ()),
         )
         return show(scenario, result.followed, findings)
 

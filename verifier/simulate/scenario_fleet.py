@@ -14,13 +14,11 @@ from pathlib import Path
 from verifier.config.models import Config
 from verifier.config.scenario import Scenario
 from verifier.config.scenario_faults import Faults
-from verifier.drill.audit import audit
 from verifier.fleet.containers import Ground
 from verifier.fleet.disk import Disk, open_disk
-from verifier.reader.repository import open_repository
 from verifier.simulate.faults_files import RewrittenDataset
 from verifier.simulate.faults_fleet import FaultyFleet, Site
-from verifier.simulate.scenario_end import check_copy, last_release
+from verifier.simulate.scenario_end import audit_left, check_copy, last_release
 from verifier.simulate.scenario_expect import Seen
 from verifier.simulate.scenario_run import end_at, terms
 from verifier.simulate.scenario_seen import show
@@ -54,22 +52,20 @@ class FleetRun:
         """Run a scenario from its first cycle to the audit after its last.
 
         Raises:
-            RepositoryUnreadable: what is left of the repository cannot be read at all.
             CannotVerify: the engine does not do as it should.
         """
         self._repository.mkdir(parents=True)
         with open_disk(self._repository) if scenario.faults.disk_full else nullcontext() as disk:
             config = settle_faults(scenario)
             result = self._follow(scenario, config, simulation, disk)
-            repository = open_repository(self._repository, self.template.password)
             held_to = terms(scenario, last_release(scenario, simulation))
             copy = self._copy(config)
-            audited = audit(repository, held_to, end_at(simulation))
+            password, end = self.template.password, end_at(simulation)
             findings = (
                 *result.seams,
                 *result.followed.findings(),
-                *audited.findings,
-                *(check_copy(copy, self.template.password) if copy else ()),
+                *audit_left(self._repository, password, held_to, end),
+                *(check_copy(copy, password) if copy else ()),
             )
         return show(scenario, result.followed, findings)
 

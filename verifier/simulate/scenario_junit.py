@@ -17,6 +17,7 @@ class Case:
     Attributes:
         findings: what was not as expected, or why it could not be looked at.
         looked: it ran to its end.
+        absent: it never ran, since this machine lacks what it needs.
         key: of its inputs; see `simulate.store`.
         stored: its result was taken from the store.
         digest: of what it showed; see `simulate.normal`.
@@ -34,6 +35,7 @@ class Case:
     digest: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    absent: bool = False
 
 
 def render_junit(cases: Sequence[Case]) -> str:

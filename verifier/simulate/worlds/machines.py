@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from verifier.config.models import Config, HostTable
-from verifier.core.errors import CannotVerify
+from verifier.core.errors import CannotVerify, NotPermitted
 from verifier.core.host import Command, Host
 from verifier.simulate.worlds import seal
 from verifier.simulate.worlds.fleet_settle import OFFSITE, remote_of
@@ -96,7 +96,7 @@ class Machines:
         """Try whether there can be machines here.
 
         Raises:
-            CannotVerify: there cannot.
+            NotPermitted: there cannot.
         """
         env = {"SIMULATION": str(self._folder), "PATH": PATH}
         done = host.run(Command(self.on_coordinator("true"), env=env))
@@ -105,7 +105,7 @@ class Machines:
             remedy = (
                 "give it what docs/scenarios.md says that takes, or run it with --fidelity fleet"
             )
-            raise CannotVerify("scripts of your own", message, remedy)
+            raise NotPermitted("scripts of your own", message, remedy)
 
     def _binds(self) -> Iterator[Bind]:
         config = self._config

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifier.config.models import Config
+from verifier.core.errors import RepositoryUnreadable
 from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.reader.digest import Digests
@@ -19,7 +20,7 @@ from verifier.reader.repository import Repository, open_repository
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.model import ModelWorld
 from verifier.simulate.worlds.said import lines_of
-from verifier.simulate.worlds.soundness import Soundness, verify_all
+from verifier.simulate.worlds.soundness import Soundness, lost_whole, verify_all
 from verifier.simulate.worlds.stages import Ran
 from verifier.simulate.worlds.stock import Stock
 from verifier.simulate.worlds.unspoken import failures_of
@@ -84,7 +85,11 @@ class Reckoning:
         Args:
             identify: says it of a stored snapshot and the simulated one that it is.
         """
-        repository = self._stores.open()
+        try:
+            repository = self._stores.open()
+        except RepositoryUnreadable:
+            # The step after which it was so has said it.
+            return {}
         digests = Digests(repository)
         pairs = [(stored, self._stock.known(stored)) for stored in repository.snapshots()]
         return {known.id: identify(digests, stored, known) for stored, known in pairs}
@@ -92,9 +97,17 @@ class Reckoning:
     def follow(self, step: Step, runs: Sequence[Ran]) -> Outcome:
         """Return what has become of a step.
 
+        A repository that can no longer be read is what became of it, and no trouble of ours.
+
         Args:
             runs: of the coordinator's script on it; one, if nobody has started it again.
         """
+        try:
+            return self._follow(step, runs)
+        except RepositoryUnreadable as error:
+            return self._lose(step, runs, error)
+
+    def _follow(self, step: Step, runs: Sequence[Ran]) -> Outcome:
         self._stock.take(self._stores.open(), [s for ran in runs for s in ran.step.due])
         created = tuple(s for ran in runs for s in self._stock.made(ran))
         forgot = any(ran.ended("forget") for ran in runs)
@@ -119,6 +132,20 @@ class Reckoning:
             compared=len(groups) if forgot else len(disagreements),
             agreed=len(groups) - len(disagreements) if forgot else 0,
             sound=None if unsound is None else not unsound,
+            log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
+        )
+
+    def _lose(self, step: Step, runs: Sequence[Ran], error: RepositoryUnreadable) -> Outcome:
+        self._stock.lose()
+        self._model.seed(())
+        failed = [finding for ran in runs for finding in failures_of(ran, ())]
+        return Outcome(
+            step,
+            (),
+            (),
+            (*failed, lost_whole("repository", f"on {step.at.date()}: {error.message}")),
+            duration_s=round(sum(ran.done.duration_s for ran in runs), 3),
+            sound=False,
             log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
         )
 

@@ -89,6 +89,11 @@ class Soundness:
             yield Finding("lost", f"off-site {blob_id}", f"on {day}: no index lists this blob")
 
 
+def lost_whole(subject: str, why: str) -> Finding:
+    """Return that a repository of the simulation cannot be read, and with it nothing it held."""
+    return Finding("lost", subject, f"nothing of it can be read, {why}")
+
+
 def verify_all(repository: Repository, day: str) -> Iterator[Finding]:
     """Yield what is damaged, with every tree of every snapshot read, none from memory."""
     for damage in verify(repository, read_data=False).damages:

@@ -49,6 +49,10 @@ class Stock:
             found = replace(stored[file], id=f"unexpected-{file[:8]}", paths=paths)
             self._files[file] = names.pop(_identity(found), found)
 
+    def lose(self) -> None:
+        """Take note that nothing of it can be read any more."""
+        self._files.clear()
+
     def made(self, ran: Ran) -> tuple[Snapshot, ...]:
         """Return those of the due snapshots that a cycle made.
 
