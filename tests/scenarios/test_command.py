@@ -276,6 +276,47 @@ def test_folder_of_junit_is_made_before_anything_runs(folder: Path) -> None:
     assert (folder / "new" / "out.xml").is_file()
     assert 64 == ended.returncode
     assert b"with --junit" in ended.stderr
+
+
+def test_junit_that_is_a_folder_is_said_before_anything_runs(folder: Path) -> None:
+    (folder / "out").mkdir()
+    ended = run("scenario", "run", "healthy", "--junit", "out", cwd=folder)
+
+    assert 64 == ended.returncode
+    assert b"--junit out: is a folder, and one file is written" in ended.stderr
+    assert b"name a file in it, as out/scenarios.xml" in ended.stderr
+    assert not (folder / "cache").exists()
+
+
+def test_logs_of_one_name_are_refused_before_one_overwrites_the_other(folder: Path) -> None:
+    other = folder / "other" / "healthy.toml"
+    other.parent.mkdir()
+    other.write_text(HEALTHY)
+    both = "scenarios/healthy.toml", "other/healthy.toml"
+    ended = run("scenario", "run", *both, "--logs", "logs", cwd=folder)
+
+    assert 64 == ended.returncode
+    assert f"{both[0]} and {both[1]} are both called healthy".encode() in ended.stderr
+    assert 0 == run("scenario", "run", *both, cwd=folder).returncode
+
+
+def test_list_is_of_the_fidelity_asked_for(folder: Path) -> None:
+    (folder / "scenarios" / "real.toml").write_text(HEALTHY.replace('["model"]', '["decisions"]'))
+    ended = run("scenario", "list", "--fidelity", "decisions", "--json", cwd=folder)
+    none = run("scenario", "list", "--fidelity", "fleet", "--json", cwd=folder)
+
+    assert ["real"] == [one["name"] for one in report(ended.stdout)["scenarios"]]
+    assert (3, []) == (none.returncode, report(none.stdout)["scenarios"])
+
+
+def test_scenario_of_machines_alone_is_not_told_to_run_without_them(folder: Path) -> None:
+    (folder / "scenarios" / "healthy.toml").write_text(HEALTHY.replace('"model"', '"fleet"'))
+    env = environment(DOCKER_HOST=f"unix://{folder}/none.sock")
+    (finding,) = report(run("scenario", "run", "healthy", "--json", env=env, cwd=folder).stdout)[
+        "findings"
+    ]
+
+    assert "install and start Docker, as this scenario needs its machines" in finding["detail"]
     assert not (folder / "cache").exists()
 
 
@@ -287,6 +328,12 @@ def test_option_of_another_action_is_refused(folder: Path, line: tuple[str, ...]
 
     assert 64 == ended.returncode
     assert f"{line[1]}: is an option of".encode() in ended.stderr
+
+
+def test_results_are_not_collected_by_fidelity(folder: Path) -> None:
+    ended = run("scenario", "gc", "--fidelity", "model", cwd=folder)
+
+    assert (64, True) == (ended.returncode, b"takes no --fidelity" in ended.stderr)
 
 
 def test_names_may_follow_options(folder: Path) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 from verifier.cli.context import Context
 from verifier.cli.finish import versions
 from verifier.core.errors import CannotVerify, UsageError
-from verifier.core.finding import Finding
 from verifier.core.report import Coverage, Report, conclude
 
 FOLDER = "scenarios"
@@ -67,16 +66,12 @@ def run(options: argparse.Namespace, context: Context) -> Report:
     scenarios = find(options.scenarios, FOLDER)
     if options.action == "run":
         return run_scenarios(scenarios, options, context, started_at)
-    findings: tuple[Finding, ...] = ()
-    if options.action == "show":
-        rungs = rungs_of(options.fidelity)
-        due = tuple(due_on(scenarios, rungs))
-        findings, told = unnamed(due, rungs), show_scenarios(due, context)
-    else:
-        told = list_scenarios(scenarios)
+    rungs = rungs_of(options.fidelity)
+    due = tuple(due_on(scenarios, rungs))
+    told = show_scenarios(due, context) if options.action == "show" else list_scenarios(due)
     return conclude(
         "scenario",
-        findings,
+        unnamed(due, rungs),
         Coverage("scenarios", len({one["file"] for one in told}), len(scenarios)),
         started_at=started_at,
         finished_at=context.clock.now(),
@@ -90,9 +85,9 @@ def _collect(options: argparse.Namespace, context: Context, started_at: datetime
     from verifier.cli.scenario_bench import open_store
     from verifier.simulate.store import ENTRIES_MAX
 
-    if options.scenarios:
-        remedy = "leave the names away: results go by age"
-        raise UsageError("scenario gc", "takes no scenarios", remedy)
+    for given, what in ((options.scenarios, "scenarios"), (options.fidelity, "--fidelity")):
+        if given:
+            raise UsageError("scenario gc", f"takes no {what}", "leave it away: results go by age")
     keep = ENTRIES_MAX
     if options.keep is not None:
         keep = whole_number("--keep", options.keep, least=0, most=1_000_000)

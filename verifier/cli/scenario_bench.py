@@ -91,7 +91,7 @@ class Bench:
             # What was there, and then did not do what it should, is no lack of this machine's.
             lacking = isinstance(error, ToolMissing | ClockNotControlled | NotPermitted)
             absent = lacking or error is found.refusal
-            detail = f"{error.subject}: {error.message} ({error.remedy})"
+            detail = f"{error.subject}: {error.message} ({remedy_for(scenario, error)})"
             findings = (Finding("could-not-verify", name, detail),)
         except VerifyError:
             raise
@@ -124,6 +124,15 @@ class Bench:
         if not findings and found.seen is None:
             self.store.put(found.key, seen)
         return findings, digest_of(seen)
+
+
+def remedy_for(scenario: Scenario, error: CannotVerify) -> str:
+    """Return what to do about an error, as far as it can be done with this scenario."""
+    from verifier.fleet.container_engine import WITHOUT
+
+    if error.remedy.endswith(WITHOUT) and "cycle" not in scenario.about.fidelity:
+        return error.remedy.removesuffix(WITHOUT) + "as this scenario needs its machines"
+    return error.remedy
 
 
 def notes(scenario: Scenario, rung: str) -> tuple[str, ...]:

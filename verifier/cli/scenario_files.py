@@ -55,8 +55,9 @@ def _paths(name: str, folder: Path) -> Iterator[Path]:
         raise UsageError(name, "is no scenario", remedy)
 
 
-def list_scenarios(scenarios: dict[Path, Scenario]) -> list[dict[str, object]]:
+def list_scenarios(due: Iterable[Due]) -> list[dict[str, object]]:
     """Return each scenario's name, what it is about, where it runs and what it expects."""
+    scenarios = {path: scenario for path, scenario, _ in due}
     return [
         {
             "name": scenario.name,
@@ -78,12 +79,13 @@ def show_scenarios(due: Iterable[Due], context: Context) -> list[dict[str, objec
 
 
 def _shown(bench: Bench, path: Path, scenario: Scenario, rung: str) -> dict[str, object]:
-    from verifier.cli.scenario_bench import notes
+    from verifier.cli.scenario_bench import notes, remedy_for
     from verifier.simulate.normal import digest_of
 
     found, told = bench.find(path, scenario, rung), list(notes(scenario, rung))
     if found.refusal is not None:
-        told.append(f"{found.refusal.subject}: {found.refusal.message} ({found.refusal.remedy})")
+        remedy = remedy_for(scenario, found.refusal)
+        told.append(f"{found.refusal.subject}: {found.refusal.message} ({remedy})")
     return {
         "name": scenario.name,
         "fidelity": rung,

@@ -35,19 +35,20 @@ def run_scenarios(
     """Run scenarios side by side, and conclude."""
     rungs = rungs_of(options.fidelity)
     due = list(due_on(scenarios, rungs))
-    if options.junit:
-        # Before all that work, and not after it.
-        with writing(str(Path(options.junit).parent), "--junit"):
-            Path(options.junit).parent.mkdir(parents=True, exist_ok=True)
+    # Before all that work, and not after it.
+    junit = Path(options.junit) if options.junit else None
+    if junit:
+        _prepare(junit)
     logs = Path(options.logs) if options.logs else None
     if logs:
+        _check_apart(due)
         with writing(str(logs), "--logs"):
             logs.mkdir(parents=True, exist_ok=True)
     with open_bench(context, rebuild=options.rebuild, check=options.check, logs=logs) as bench:
         cases = _run_all(due, bench, context)
-    if options.junit:
-        with writing(str(Path(options.junit).parent), "--junit"):
-            Path(options.junit).write_text(render_junit(cases), encoding="utf-8")
+    if junit:
+        with writing(str(junit), "--junit"):
+            junit.write_text(render_junit(cases), encoding="utf-8")
     looked = sum(case.looked for case in cases)
     return conclude(
         "scenario",
@@ -92,6 +93,35 @@ def unnamed(due: Sequence[Due], rungs: Sequence[str]) -> tuple[Finding, ...]:
         return ()
     said = f"none of these scenarios names fidelity {' or '.join(rungs)}"
     return (Finding("empty", "scenario", said),)
+
+
+def _prepare(file: Path) -> None:
+    """See that a file can be written, with the folder that it is to lie in.
+
+    Raises:
+        NoSpace, UsageError: it cannot.
+    """
+    if file.is_dir():
+        remedy = f"name a file in it, as {file / 'scenarios.xml'}"
+        raise UsageError(f"--junit {file}", "is a folder, and one file is written", remedy)
+    with writing(str(file), "--junit"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # What stands there stays until there is something to write.
+        file.open("a").close()
+
+
+def _check_apart(due: Sequence[Due]) -> None:
+    """See that no two scenarios would write one log.
+
+    Raises:
+        UsageError: two of them have one name.
+    """
+    known: dict[str, Path] = {}
+    for path, scenario, _ in due:
+        other = known.setdefault(scenario.name, path)
+        if other != path:
+            message = f"{other} and {path} are both called {scenario.name}, and so is their log"
+            raise UsageError("--logs", message, "run them one after the other, each with a folder")
 
 
 def _run_all(due: list[Due], bench: Bench, context: Context) -> list[Case]:
