@@ -17,7 +17,7 @@ from verifier.fleet.local import LocalHost
 from verifier.simulate.dataset import Dataset
 from verifier.simulate.faults_fleet import FaultyFleet, Site
 from verifier.simulate.forge import make_repository
-from verifier.simulate.timeline import Outcome
+from verifier.simulate.timeline import Days, Deviations, Outcome
 from verifier.simulate.worlds.cycle import Template
 from verifier.simulate.worlds.fleet import FleetWorld, Setting, user_id
 from verifier.simulate.worlds.fleet_open import open_fleet_world
@@ -30,12 +30,12 @@ SECOND = {"from": date(2024, 1, 2), "to": date(2024, 1, 2)}
 
 @contextmanager
 def opened(
-    ground: Ground, folder: Path, faults: Faults
+    ground: Ground, folder: Path, faults: Faults, deviations: Deviations | None = None
 ) -> Iterator[tuple[FleetWorld, list[Outcome]]]:
     """Run three days of two hosts one by one; give the world after the second, and the outcomes."""
     system = config(days=3, retention={"keep-daily": 30})
     make_repository(folder / "template", PASSWORD, LocalHost(), RESTIC)
-    template, steps = Template(folder / "template", PASSWORD), steps_of(system)
+    template, steps = Template(folder / "template", PASSWORD), steps_of(system, deviations)
     settled, model, own = settle(system), model_of(system), folder / folder.name
     own.mkdir()
     setting = Setting(
@@ -81,3 +81,25 @@ def test_kernel_kills_restic_and_nothing_else(ground: Ground, tmp_path: Path) ->
     assert ["1", "1"] == [locks, serving]
     assert [2, 1, 2] == [len(outcome.created) for outcome in outcomes]
     assert {"web1", "forget"} == {finding.subject for finding in outcomes[1].findings}
+
+
+@pytest.mark.parametrize(
+    ("spells", "is_down", "made"),
+    [
+        ([(2, 3), (2, 2)], False, [2, 1, 1]),
+        ([(2, 3)], True, [2, 1, 1]),
+        ([(2, 2)], True, [2, 1, 2]),
+    ],
+    ids=["spells-overlap", "power-is-cut", "is-over-meanwhile"],
+)
+def test_cut_line_stays_cut_to_its_last_day(
+    ground: Ground, tmp_path: Path, spells: list[tuple[int, int]], is_down: bool, made: list[int]
+) -> None:
+    """Goal: neither another spell nor a start of the machine, with its new line, ends the fault."""
+    cuts = [{"host": "web1", "from": date(2024, 1, a), "to": date(2024, 1, b)} for a, b in spells]
+    down = (("web1", Days(SECOND["from"], SECOND["to"])),) if is_down else ()
+    faults = Faults.model_validate({"partition": cuts})
+    with opened(ground, tmp_path, faults, Deviations(down=down)) as (_, outcomes):
+        pass
+
+    assert made == [len(outcome.created) for outcome in outcomes]

@@ -84,7 +84,7 @@ def days(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
     with _world(ground, folder, template) as world:
         store = world.store
         assert store is not None
-        before = (lambda: None, store.stop, store.start, store.refuse, store.accept)
+        before = (lambda: None, store.stop, store.accept, store.refuse, store.accept)
         for act, step in zip(before, steps_of(config(**SYSTEM)), strict=True):
             act()
             outcome = world.run(step)

@@ -476,6 +476,7 @@ def test_search_draws_what_it_is_not_told(tmp_path: Path) -> None:
         ("--miss", "2024-01-01"),
         ("--start", "2024-01-01"),
         ("--fidelity", "cycle"),
+        ("--fidelity", "decisions"),
     ):
         ended = run("simulate", "--explore", "3", *option, cwd=tmp_path)
 
@@ -521,6 +522,71 @@ def test_search_that_could_ask_no_restic_is_unknown(tmp_path: Path) -> None:
     assert (3, ["could-not-verify"]) == (ended.returncode, [f["kind"] for f in found["findings"]])
     assert {"replays without their restic": 1} == found["coverage"]["skipped"]
     assert 3 == found["coverage"]["checked"]
+
+
+def test_search_in_which_nothing_is_decided_is_unknown(tmp_path: Path) -> None:
+    """A day has one snapshot at most, and a forget without a policy's choice is none."""
+    ended = run("simulate", "--explore", "2", "--days", "1", "--hosts", "1", "--json", cwd=tmp_path)
+    found = report(ended.stdout)
+    (finding,) = found["findings"]
+
+    assert 0 == found["measurements"]["decisions"]
+    assert (3, "empty", "timelines") == (ended.returncode, finding["kind"], finding["subject"])
+
+
+NO_RESTIC = "2"
+"""A seed with which no timeline is of a release that can be asked."""
+
+
+def test_search_that_asks_no_restic_at_all_is_unknown(tmp_path: Path) -> None:
+    few = ("--days", "25", "--hosts", "1", "--json", "--seed", NO_RESTIC)
+    ended = run("simulate", "--explore", "1", *few, cwd=tmp_path)
+    found = report(ended.stdout)
+    (finding,) = found["findings"]
+
+    assert (0, 0) == tuple(
+        found["measurements"][key] for key in ("timelines_replayed", "decisions_of_restic")
+    )
+    assert (3, "empty", "restic") == (ended.returncode, finding["kind"], finding["subject"])
+
+
+def test_place_that_takes_no_scenario_is_found_out_before_the_search() -> None:
+    """Nobody, root neither, may write there; seen red, for the search ran to its end."""
+    ended = run(*SEARCH, REPLAYED, cwd=Path("/proc/self"))
+
+    assert 64 == ended.returncode
+    assert b"the scenario of a failure cannot be written into this folder" in ended.stderr
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("words", "case", "turn"),
+    [
+        (("3", "--days", "25", "--hosts", "2", "--seed", REPLAYED), "*forget*", 20),
+        (("200", "--days", "4", "--hosts", "1", "--seed", "7"), "*--dry-run*) ;; *forget*", 2),
+    ],
+    ids=["decisions", "cycle"],
+)
+def test_failure_that_does_not_come_back_is_kept(
+    tmp_path: Path, words: tuple[str, ...], case: str, turn: int
+) -> None:
+    """Goal: what was seen once is told, with the whole timeline, though it cannot be shrunk.
+
+    Method: a restic that lies once and never again. Seen red: the search lost its report.
+    """
+    count = f"n=0; until mkdir {tmp_path}/calls/$n 2>/dev/null; do n=$((n + 1)); done"
+    once = f'{count}; [ $n != {turn} ] || set -- "$@" --keep-last=1000'
+    (tmp_path / "calls").mkdir()
+    _lie(tmp_path / "bin", f"{case}) {once}")
+    lying = environment(PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    line = ("simulate", "--explore", *words, "--json")
+    ended = run(*line, env=lying, cwd=tmp_path)
+    (finding,) = report(ended.stdout)["findings"]
+    (file,) = tmp_path.glob("explored-*.toml")
+
+    assert (2, "disagreement") == (ended.returncode, finding["kind"])
+    assert "It was not shown again, and this is the whole timeline" in finding["detail"]
+    assert finding["evidence"]["scenario"] == file.read_text()
 
 
 @pytest.mark.heavy

@@ -76,14 +76,16 @@ def test_a_share_is_replayed_and_only_where_there_is_a_restic() -> None:
     assert () == drawn_for_replay(SMALL, [replace(one, real=False) for one in looked])
 
 
-def test_a_small_share_is_run_in_a_cycle() -> None:
-    search = replace(SMALL, count=4_000)
+@pytest.mark.parametrize(
+    ("count", "in_cycle"), [(12, 0), (199, 0), (200, 1), (3_999, 1), (4_000, 2)]
+)
+def test_a_small_share_is_run_in_a_cycle(count: int, in_cycle: int) -> None:
+    search = replace(SMALL, count=count)
     looked = look(SMALL, range(SMALL.count))
     drawn = drawn_for_cycle(search, looked)
 
-    assert 2 == len(drawn)
+    assert in_cycle == len(drawn)
     assert drawn == drawn_for_cycle(search, looked)
-    assert {} == drawn_for_cycle(SMALL, looked)
     assert {} == drawn_for_cycle(search, [replace(one, real=False) for one in looked])
 
 

@@ -126,6 +126,17 @@ def test_added_snapshots_come_before_the_days_own_and_leave_forget_its_hour() ->
     assert [step.forget_at for step in clean] == [step.forget_at for step in with_them]
 
 
+def test_snapshots_are_added_once_on_a_day_of_two_cycles() -> None:
+    """The search found it: as many again at the second, of the same names and dates."""
+    first = steps()[0].due[0].taken_at
+    wanted = tables(snapshots_added=[{"host": "web1", "on": date(2024, 3, 6), "first": first}])
+    wanted["schedule"]["times"] = ["04:00", "16:00"]
+    planned = plan(make_scenario(wanted, "test")).steps
+
+    assert [0, 0, 1, 0, 0, 0] == [sum(map(is_added, step.due)) for step in planned[::2]]
+    assert not any(is_added(s) for step in planned[1::2] for s in step.due)
+
+
 def test_nothing_is_added_where_the_coordinator_does_not_run() -> None:
     first = steps()[0].due[0].taken_at
     wanted = tables(snapshots_added=[{"host": "web1", "on": date(2024, 3, 6), "first": first}])

@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from verifier.cli.explore_replay import (
     before,
     cycled,
     decided,
+    disagreements,
     disagrees,
     made,
     replay_each,
@@ -59,11 +60,10 @@ REAL_ATTEMPTS = 60
 CYCLE_ATTEMPTS = 20
 """Cuts that are tried where each is a cycle: it takes seconds for each day."""
 
+_ONCE = "It was not shown again, and this is the whole timeline"
+
 _TAKEN = frozenset({"explore", "days", "hosts", "seed", "json", "report"})
 """Options that a search takes; every other one says what a search draws."""
-
-_DEFAULTS = {"fidelity": "decisions"}
-"""What an option says that was not given: a search looks on its rungs, whatever one asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,15 @@ class _Failure:
     table: Table
     first: Finding
     real: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is left of a timeline that failed where real programs ran, and what it showed."""
+
+    table: Table
+    findings: tuple[Finding, ...]
+    is_shown_again: bool
 
 
 def explore(options: argparse.Namespace, context: Context) -> Report:
@@ -117,7 +126,7 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
         "simulate",
         (
             *(_finding(search, failure, options.report) for failure in failures),
-            *_unreplayed(len(replayed), left_out),
+            *_unseen(looked, replayed),
         ),
         Coverage(
             "timelines",
@@ -145,19 +154,28 @@ def explore(options: argparse.Namespace, context: Context) -> Report:
     )
 
 
-def _unreplayed(drawn: int, left_out: int) -> Iterator[Finding]:
-    if drawn == left_out > 0:
+def _unseen(looked: Sequence[Looked], replayed: Mapping[int, Result | None]) -> Iterator[Finding]:
+    """Yield what keeps a search from an OK: nothing was decided, or nobody but the model did."""
+    remedy = "search more timelines, or longer ones"
+    if not any(one.decisions for one in looked):
+        detail = f"no forget had anything to decide on any timeline: {remedy}"
+        yield Finding("empty", "timelines", detail)
+    elif replayed and all(result is None for result in replayed.values()):
         # The model alone cannot show that it is right.
         detail = "no timeline could be held against the real one: none of its releases is there"
         yield Finding("could-not-verify", "restic", f"{detail} (`restic-verify toolchain fetch`)")
+    elif not any(result.followed.compared for result in replayed.values() if result):
+        detail = f"no decision of the model was held against the real restic: {remedy}"
+        yield Finding("empty", "restic", detail)
 
 
 def _search(options: argparse.Namespace) -> Search:
     for name, value in vars(options).items():
-        if name not in _TAKEN and value not in (None, False, [], _DEFAULTS.get(name)):
+        if name not in _TAKEN and value not in (None, False, []):
             option = f"--{name.replace('_', '-')}"
             remedy = "a search draws that itself: give --days, --hosts and --seed alone"
             raise UsageError(option, "does not go with --explore", remedy)
+    _check_place(_place(options.report))
     seed = "1" if options.seed is None else options.seed
     return Search(
         whole_number("--seed", seed, least=0, most=(1 << 63) - 1),
@@ -165,6 +183,18 @@ def _search(options: argparse.Namespace) -> Search:
         whole_number("--days", options.days or "400", most=DAYS_MAX),
         whole_number("--hosts", options.hosts or "3", most=HOSTS_MAX),
     )
+
+
+def _place(report: str | None) -> Path:
+    """Return the folder that scenarios of failures are written into."""
+    return Path(report or ".")
+
+
+def _check_place(folder: Path) -> None:
+    # Before the work, not after it: what it finds must not be lost for want of a place.
+    if not os.access(folder, os.W_OK | os.X_OK):
+        message = "the scenario of a failure cannot be written into this folder"
+        raise UsageError(str(folder.absolute()), message, "name another folder with --report")
 
 
 def _failures(
@@ -206,18 +236,18 @@ def _failures_in_replay(
     if number is None:
         return
 
-    def disagreeing(table: Table) -> Result | None:
+    def disagreeing(table: Table) -> tuple[Finding, ...]:
         scenario = made(table)
         result = decided(scenario, laboratory) if scenario else None
-        return result if result and disagrees(result) else None
+        return disagreements(result) if result else ()
 
-    least = shrink(drawn[number], lambda t: disagreeing(t) is not None, REAL_ATTEMPTS)
-    table = without_strays(least)
-    again = disagreeing(table)
-    assert again is not None, "what was shrunk still fails"
-    first = next(f for f in again.followed.findings() if f.kind == "disagreement")
-    real = f"The real restic decides otherwise. {told_of_cycle(table, laboratory)}"
-    yield _Failure(number, with_survivors(table), first, real)
+    result = replayed[number]
+    assert result is not None, "it differs"
+    kept = _least(drawn[number], disagreements(result), disagreeing, REAL_ATTEMPTS)
+    real = f"The real restic decided otherwise. {_ONCE}"
+    if kept.is_shown_again:
+        real = f"The real restic decides otherwise. {told_of_cycle(kept.table, laboratory)}"
+    yield _Failure(number, with_survivors(kept.table), kept.findings[0], real)
 
 
 def _failures_in_cycle(
@@ -230,15 +260,42 @@ def _failures_in_cycle(
     def differing(table: Table) -> tuple[Finding, ...]:
         return cycled(table, laboratory).differs if made(table) else ()
 
-    least = shrink(tables[number], lambda t: bool(differing(t)), CYCLE_ATTEMPTS)
-    table = without_strays(least)
-    first = min(differing(table), key=lambda f: f.kind != "disagreement")
-    yield _Failure(number, with_survivors(table), first, "A cycle shows otherwise than the model")
+    kept = _least(tables[number], cycles[number].differs, differing, CYCLE_ATTEMPTS)
+    real = "A cycle shows otherwise than the model"
+    if not kept.is_shown_again:
+        real = f"A cycle showed otherwise than the model. {_ONCE}"
+    first = min(kept.findings, key=lambda f: f.kind != "disagreement")
+    yield _Failure(number, with_survivors(kept.table), first, real)
+
+
+def _least(
+    table: Table,
+    first: tuple[Finding, ...],
+    shows: Callable[[Table], tuple[Finding, ...]],
+    attempts: int,
+) -> _Kept:
+    """Return what is left of a timeline that failed; all of it where it does not fail again.
+
+    Args:
+        first: what it showed in the search.
+        shows: says what a timeline shows.
+    """
+
+    def shown(candidate: Table) -> tuple[Finding, ...]:
+        try:
+            return shows(candidate)
+        except CannotVerify:
+            # What was found is worth more than what keeps us from finding it again.
+            return ()
+
+    least = without_strays(shrink(table, lambda t: bool(shown(t)), attempts))
+    again = shown(least)
+    return _Kept(least, again, True) if again else _Kept(table, first, False)
 
 
 def _finding(search: Search, failure: _Failure, report: str | None) -> Finding:
     text = render_scenario(failure.table)
-    path = Path(report or ".") / f"{search.name(failure.number)}.toml"
+    path = _place(report) / f"{search.name(failure.number)}.toml"
     with writing(str(path.parent)):
         path.write_text(text, encoding="utf-8")
     command = shlex.join(["restic-verify", "scenario", "run", str(path)])

@@ -112,6 +112,11 @@ def made(table: Table) -> Scenario | None:
         return None
 
 
+def disagreements(result: Result) -> tuple[Finding, ...]:
+    """Return where restic decided otherwise than the model."""
+    return tuple(f for f in result.followed.findings() if f.kind == "disagreement")
+
+
 def disagrees(result: Result) -> bool:
     """Return whether restic decided otherwise than the model."""
-    return any(finding.kind == "disagreement" for finding in result.followed.findings())
+    return bool(disagreements(result))

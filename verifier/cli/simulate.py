@@ -32,7 +32,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--fidelity",
         choices=FIDELITIES,
-        default="decisions",
         help="model: arithmetic alone; decisions (default): the real `restic forget` decides "
         "every day; cycle: the production scripts run, every restic command real; fleet: they run "
         "on machines of their own, in containers, over ssh",
@@ -99,6 +98,8 @@ def run(options: argparse.Namespace, context: Context) -> Report:
         from verifier.cli.explore import explore
 
         return explore(options, context)
+    # Not by the parser: a search refuses an option that was given, whatever it says.
+    options.fidelity = options.fidelity or "decisions"
     from verifier.cli.compose import compose_simulation
     from verifier.simulate.simulation import run_model, run_real
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -77,6 +77,7 @@ class Fleet:
         self._machines: dict[str, Machine] = {}
         self._containers: dict[str, DockerContainer] = {}
         self._starts: dict[str, int] = {}
+        self._after_start: list[Callable[[str], object]] = []
 
     def start(self, machines: Sequence[Machine]) -> None:
         """Make and start machines side by side.
@@ -145,6 +146,12 @@ class Fleet:
             self._containers[name].get_wrapped_container().start()
         self._starts[name] = 1 - self._starts[name]
         self._await(name)
+        for act in self._after_start:
+            act(name)
+
+    def after_start(self, act: Callable[[str], object]) -> None:
+        """Do something whenever a machine has power again: its line to the network is a new one."""
+        self._after_start.append(act)
 
     def remove(self) -> None:
         """Remove every machine, side by side."""

@@ -19,6 +19,9 @@ from verifier.simulate.shrink import without_strays
 SHARE = 2_000
 """One timeline in so many is run in a cycle, though nothing is suspicious in it."""
 
+ONE_FROM = 200
+"""Timelines from which on one is, however small the share."""
+
 DAYS_MAX = 14
 """Days that are left of one."""
 
@@ -29,8 +32,9 @@ def drawn_for_cycle(search: Search, looked: Sequence[Looked]) -> dict[int, Table
     random = Random(f"{search.seed}/cycle")  # noqa: S311 - nobody draws for secrecy here
     random.shuffle(numbers)
     drawn: dict[int, Table] = {}
+    wanted = max(search.count // SHARE, int(search.count >= ONE_FROM))
     for number in numbers:
-        if len(drawn) == search.count // SHARE:
+        if len(drawn) == wanted:
             break
         table = for_cycle(search.table(number))
         if table is not None:

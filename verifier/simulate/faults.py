@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -64,12 +64,15 @@ def apply(
     alters = tuple(_alters(faults))
     if not alters and not faults.snapshots_added:
         return tuple(steps)
-    paths = dict(include)
+    paths, begun = dict(include), set[date]()
     faulted = []
     for step in steps:
         paths.update((snapshot.host, snapshot.paths) for snapshot in step.due)
         due = [_altered(snapshot, step, alters) for snapshot in step.due]
-        added = list(_added(faults.snapshots_added, step, paths)) if step.ran else []
+        added: list[Snapshot] = []
+        if step.ran and step.at.date() not in begun:
+            begun.add(step.at.date())
+            added += _added(faults.snapshots_added, step, paths)
         # Before the day's own: who attacks does not wait for the backup.
         faulted.append(FaultedStep(step.at, (*added, *due), step.missed, step.ran, step.forget_at))
     return tuple(faulted)

@@ -14,6 +14,7 @@ from verifier.retention.rules import rules_for
 from verifier.simulate.faults_disk import FullDisk, check_mounts
 from verifier.simulate.faults_offsite import Beside, Store
 from verifier.simulate.faults_programs import install_restic, migrate, release_on
+from verifier.simulate.faults_spells import is_on
 from verifier.simulate.worlds.cycle import Programs
 from verifier.simulate.worlds.model import ModelWorld
 
@@ -70,7 +71,7 @@ class Surroundings:
 
     def turn(self, day: date) -> None:
         """Be on this day as the faults say."""
-        self._disk.full = any(fault.from_ <= day <= fault.to for fault in self._faults.disk_full)
+        self._disk.full = is_on(day, self._faults.disk_full)
         if self._store:
             self._store.on(day, self._faults)
         if self._faults.restic_upgraded:

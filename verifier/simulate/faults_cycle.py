@@ -18,7 +18,7 @@ from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_key import lock_key, unlock_key
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_repository import damage_stores, is_migrated
-from verifier.simulate.faults_spells import Spell
+from verifier.simulate.faults_spells import Condition, is_on
 from verifier.simulate.forge import Forge
 from verifier.simulate.segments import RealWorld
 from verifier.simulate.timeline import Outcome, Step
@@ -34,12 +34,12 @@ class FaultyCycle:
         place: Place,
         around: Surroundings,
         moments: Moments | None,
-        spells: Sequence[Spell],
+        conditions: Sequence[Condition[bool]],
         faults: Faults,
     ) -> None:
         self._world = world
         self._moments = moments
-        self._spells = spells
+        self._conditions = conditions
         self._around = around
         self._folder = place.folder
         self._password = place.password
@@ -61,8 +61,8 @@ class FaultyCycle:
         """Run one step, with what goes wrong before it and after it."""
         day = step.at.date()
         self._forge(snapshot for snapshot in step.due if is_added(snapshot))
-        for spell in self._spells:
-            spell.turn(day)
+        for condition in self._conditions:
+            condition.turn(day)
         self._change_surroundings(day)
         with self._moments.armed(step) if self._moments else nullcontext():
             outcome = self._world.run(step)
@@ -76,7 +76,7 @@ class FaultyCycle:
 
     def _change_surroundings(self, day: date) -> None:
         key = self._folder / "keys" / "password"
-        if any(fault.from_ <= day <= fault.to for fault in self._faults.key_locked):
+        if is_on(day, self._faults.key_locked):
             lock_key(key)
         else:
             unlock_key(key)

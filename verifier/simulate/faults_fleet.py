@@ -6,13 +6,15 @@ They are made between two cycles, by day, from outside of the world, which knows
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from verifier.config.models import Config
-from verifier.config.scenario_faults import Faults
+from verifier.config.scenario_faults import Faults, LinkSlow
 from verifier.core.snapshot import Snapshot
 from verifier.fleet.disk import Disk
 from verifier.fleet.line import cut_line, free_line, mend_line, slow_line
@@ -20,16 +22,16 @@ from verifier.retention.rules import rules_for
 from verifier.simulate.faults import is_added
 from verifier.simulate.faults_machines import (
     change_host_key,
-    permit_restic,
     restore_memory,
     shorten_memory,
     upgrade_restic,
 )
 from verifier.simulate.faults_moments import Moments
-from verifier.simulate.faults_programs import migrate
+from verifier.simulate.faults_offsite import StoreState, store_on
+from verifier.simulate.faults_programs import migrate, release_on
 from verifier.simulate.faults_repository import damage_stores, is_migrated
-from verifier.simulate.faults_scripts import script_spells
-from verifier.simulate.faults_spells import Spell, for_good
+from verifier.simulate.faults_scripts import script_conditions
+from verifier.simulate.faults_spells import Condition, during, for_good, is_on
 from verifier.simulate.forge import Forge
 from verifier.simulate.moment_scenes import fleet_scene
 from verifier.simulate.timeline import Outcome, Step
@@ -69,7 +71,9 @@ class FaultyFleet:
         self._fleet = world.fleet
         self._site = site
         self._faults = faults
-        self._spells = tuple(self._plan())
+        self._conditions = tuple(self._plan())
+        self._day = date.min
+        world.fleet.after_start(self._turn_started)
         self._moments = Moments(faults, fleet_scene(world, site.config))
 
     def seed(self, snapshots: Sequence[Snapshot]) -> None:
@@ -87,68 +91,89 @@ class FaultyFleet:
     def run(self, step: Step) -> Outcome:
         """Run one step, with what goes wrong before it and after it."""
         self._forge(snapshot for snapshot in step.due if is_added(snapshot))
-        for spell in self._spells:
-            spell.turn(step.at.date())
+        self._turn(step.at.date())
         with self._moments.armed(step):
             outcome = self._world.run(step)
         self._damage(step)
         return outcome
 
-    def _plan(self) -> Iterator[Spell]:
-        yield from self._plan_lines()
-        yield from self._plan_machines()
-        yield from script_spells(self._faults, self._world)
+    def _turn(self, day: date) -> None:
+        self._day = day
+        for condition in self._conditions:
+            # What cannot be done to a machine without power is done when it has some again.
+            if not condition.machine or self._fleet.is_up(condition.machine):
+                condition.turn(day)
+
+    def _turn_started(self, name: str) -> None:
+        for condition in self._conditions:
+            if condition.machine == name:
+                condition.turn_started(self._day)
+
+    def _plan(self) -> Iterator[Condition[Any]]:
+        for host in self._site.config.hosts:
+            yield from self._plan_line(host.name)
+            yield from self._plan_machine(host.name)
+        for changed in self._faults.host_key_changed:
+            change = partial(change_host_key, self._fleet.host(changed.host))
+            yield for_good(changed.from_, change, changed.host)
+        for name in (self._site.config.coordinator.name, *self._names()):
+            yield self._plan_restic(name)
+        yield from script_conditions(self._faults, self._world)
         yield from self._plan_stores()
 
-    def _plan_lines(self) -> Iterator[Spell]:
-        for cut in self._faults.partition:
-            one = self._fleet, cut.host
-            yield Spell(cut.from_, cut.to, partial(cut_line, *one), partial(mend_line, *one))
-        for slow in self._faults.link_slow:
-            one = self._fleet, slow.host
-            begin = partial(slow_line, *one, slow.kbit)
-            yield Spell(slow.from_, slow.to, begin, partial(free_line, *one))
+    def _names(self) -> list[str]:
+        return [host.name for host in self._site.config.hosts]
 
-    def _plan_machines(self) -> Iterator[Spell]:
-        host, restic = self._fleet.host, self._site.releases[self._site.release]
-        for short in self._faults.memory_short:
-            folder = data_folder(self._site.config.host(short.host).include[0])
-            one = self._fleet, short.host, folder
-            begin = partial(shorten_memory, *one)
-            yield Spell(short.from_, short.to, begin, partial(restore_memory, *one))
-        for lost in self._faults.capability_lost:
-            upgrade = partial(upgrade_restic, host(lost.host), restic, permitted=False)
-            yield Spell(lost.from_, lost.to, upgrade, partial(permit_restic, host(lost.host)))
-        for changed in self._faults.host_key_changed:
-            yield for_good(changed.from_, partial(change_host_key, host(changed.host)))
-        for upgraded in self._faults.restic_upgraded:
-            for name in upgraded.hosts:
-                yield for_good(upgraded.from_, partial(self._upgrade, name, upgraded.restic))
+    def _plan_line(self, name: str) -> Iterator[Condition[Any]]:
+        one = self._fleet, name
+        cuts = [fault for fault in self._faults.partition if fault.host == name]
+        cut, mend = partial(cut_line, *one), partial(mend_line, *one)
+        yield during(cuts, cut, mend, name, lapses=True)
+        slow = [fault for fault in self._faults.link_slow if fault.host == name]
 
-    def _plan_stores(self) -> Iterator[Spell]:
-        for locked in self._faults.key_locked:
-            yield Spell(locked.from_, locked.to, self._restart_coordinator, self._world.unlock)
-        for full in self._faults.disk_full:
-            assert self._site.disk is not None, "made for this fault"
-            yield Spell(full.from_, full.to, self._site.disk.fill, self._site.disk.free)
-        store = self._world.store
+        def become(kbit: int | None) -> None:
+            free_line(*one) if kbit is None else slow_line(*one, kbit)
+
+        yield Condition(partial(slowest_on, slow), become, None, name, lapses=True)
+
+    def _plan_machine(self, name: str) -> Iterator[Condition[Any]]:
+        short = [fault for fault in self._faults.memory_short if fault.host == name]
+        one = self._fleet, name, data_folder(self._site.config.host(name).include[0])
+        yield during(short, partial(shorten_memory, *one), partial(restore_memory, *one), name)
+
+    def _plan_restic(self, name: str) -> Condition[tuple[str, bool]]:
+        # On a host, `permit-restic` is run after each upgrade; the coordinator needs no such right.
+        is_host, release = name in self._names(), self._site.release
+        lost = [fault for fault in self._faults.capability_lost if fault.host == name]
+
+        def wanted(day: date) -> tuple[str, bool]:
+            upgrades = self._faults.restic_upgraded
+            return release_on(name, day, upgrades, release), is_host and not is_on(day, lost)
+
+        return Condition(wanted, partial(self._upgrade, name), (release, is_host), name)
+
+    def _plan_stores(self) -> Iterator[Condition[Any]]:
+        faults, disk, store = self._faults, self._site.disk, self._world.store
+        yield during(faults.key_locked, self._restart_coordinator, self._world.unlock)
+        if disk is not None:
+            yield during(faults.disk_full, disk.fill, disk.free)
         if store is not None:
-            for away in self._faults.offsite_unreachable:
-                yield Spell(away.from_, away.to, store.stop, store.start)
-            for refused in self._faults.offsite_refused:
-                yield Spell(refused.from_, refused.to, store.refuse, store.accept)
+            acts: Mapping[StoreState, Callable[[], None]] = {
+                "unreachable": store.stop,
+                "refusing": store.refuse,
+                "there": store.accept,
+            }
+            yield Condition(lambda day: store_on(day, faults), lambda state: acts[state](), "there")
 
     def _restart_coordinator(self) -> None:
         name = self._site.config.coordinator.name
         self._fleet.power_off(name)
         self._fleet.power_on(name)
 
-    def _upgrade(self, name: str, release: str) -> None:
-        # On a host, `permit-restic` is run after each upgrade; the coordinator needs no such right.
-        is_host = name != self._site.config.coordinator.name
-        host, program = self._fleet.host(name), self._site.releases[release]
-        upgrade_restic(host, program, permitted=is_host)
-        if not is_host:
+    def _upgrade(self, name: str, wanted: tuple[str, bool]) -> None:
+        release, permitted = wanted
+        upgrade_restic(self._fleet.host(name), self._site.releases[release], permitted=permitted)
+        if name == self._site.config.coordinator.name:
             self._site.model.obey(rules_for(release))
 
     def _forge(self, added: Iterable[Snapshot]) -> None:
@@ -167,6 +192,11 @@ class FaultyFleet:
         location = self._site.config.repository.location
         opening = {"RESTIC_REPOSITORY": location, "RESTIC_PASSWORD": self._site.password}
         migrate(self._world.coordinator(), ("restic",), opening)
+
+
+def slowest_on(slow: Iterable[LinkSlow], day: date) -> int | None:
+    """Return what a line carries on a day, thousands of bits a second; none if nothing is slow."""
+    return min((fault.kbit for fault in slow if is_on(day, (fault,))), default=None)
 
 
 def _hand_over(folder: Path) -> None:

@@ -47,10 +47,10 @@ def upgrade_restic(host: Host, program: str, *, permitted: bool) -> None:
     command = Command(("/bin/sh", "-ec", _UPGRADE), stdin_file=program)
     _run(host, command, "take another restic")
     if permitted:
-        permit_restic(host)
+        _permit_restic(host)
 
 
-def permit_restic(host: Host) -> None:
+def _permit_restic(host: Host) -> None:
     """Run the rendered `permit-restic`, where there is one: restic may read every file again."""
     _run(host, Command(("/bin/sh", "-ec", _PERMIT)), "give restic its capability")
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 from verifier.config.scenario_faults import Faults
 from verifier.core.errors import CannotVerify
 from verifier.core.host import Command, Host
+from verifier.simulate.faults_spells import is_on
 from verifier.simulate.worlds.timing import SHIMS
 
 STORE = "offsite:"
@@ -24,6 +26,8 @@ STORE = "offsite:"
 Beside = Callable[[Command], AbstractContextManager[None]]
 """Run a command for as long as a block runs."""
 
+StoreState = Literal["there", "unreachable", "refusing"]
+
 _USER = "restic"
 _PASSWORD, _ANOTHER = "offsite", "revoked"
 
@@ -31,6 +35,13 @@ _PASSWORD, _ANOTHER = "offsite", "revoked"
 def can_fail(faults: Faults) -> bool:
     """Say whether these faults need a store that can fail."""
     return bool(faults.offsite_unreachable or faults.offsite_refused)
+
+
+def store_on(day: date, faults: Faults) -> StoreState:
+    """Return how a store is on a day: who cannot reach it learns nothing of credentials."""
+    if is_on(day, faults.offsite_unreachable):
+        return "unreachable"
+    return "refusing" if is_on(day, faults.offsite_refused) else "there"
 
 
 class Store:
@@ -62,12 +73,8 @@ class Store:
 
     def on(self, day: date, faults: Faults) -> None:
         """Be on this day as the faults say."""
-        if any(fault.from_ <= day <= fault.to for fault in faults.offsite_unreachable):
-            self._serve("")
-        elif any(fault.from_ <= day <= fault.to for fault in faults.offsite_refused):
-            self._serve(_ANOTHER)
-        else:
-            self._serve(_PASSWORD)
+        answers = {"unreachable": "", "refusing": _ANOTHER, "there": _PASSWORD}
+        self._serve(answers[store_on(day, faults)])
 
     def _serve(self, password: str) -> None:
         if password == self._password:

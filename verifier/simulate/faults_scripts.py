@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from verifier.config.scenario_faults import Faults
-from verifier.simulate.faults_spells import Spell, for_good
+from verifier.simulate.faults_spells import Condition, for_good
 
 _PATHS = "\npaths=()\n"
 _NAMED = re.compile(r"^options=\(-q --json .*\)$", re.MULTILINE)
@@ -22,9 +22,9 @@ class Scripted(Protocol):
         ...
 
 
-def script_spells(
+def script_conditions(
     faults: Faults, world: Scripted, move: Callable[[str], str] = str
-) -> Iterator[Spell]:
+) -> Iterator[Condition[bool]]:
     """Yield what becomes of the scripts of a world, each from its day on.
 
     Args:
@@ -33,7 +33,8 @@ def script_spells(
     for typo in faults.exclude_added:
         edit = partial(add_exclude, pattern=move(typo.pattern))
         yield for_good(typo.from_, partial(world.edit_script, typo.host, edit))
-    for renamed in faults.host_renamed:
+    # Where a day without a cycle lies between, two begin at once: the later name stays.
+    for renamed in sorted(faults.host_renamed, key=lambda fault: fault.from_):
         edit = partial(rename_host, name=renamed.name)
         yield for_good(renamed.from_, partial(world.edit_script, renamed.host, edit))
 

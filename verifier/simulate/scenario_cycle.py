@@ -21,8 +21,8 @@ from verifier.simulate.faults_disk import FullDisk
 from verifier.simulate.faults_files import RewrittenDataset
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_offsite import STORE, Beside, can_fail
-from verifier.simulate.faults_scripts import script_spells
-from verifier.simulate.faults_spells import Spell
+from verifier.simulate.faults_scripts import script_conditions
+from verifier.simulate.faults_spells import Condition
 from verifier.simulate.moment_scenes import cycle_scene
 from verifier.simulate.scenario_end import audit_left, check_copy, last_release
 from verifier.simulate.scenario_expect import Seen
@@ -111,13 +111,13 @@ class CycleRun:
         def open_world(segment: Segment) -> Iterator[RealWorld]:
             disk, model = FullDisk(host, self.folder / "repository"), simulation.model()
             world = self._world(scenario, place, disk, model, segment.last)
-            moments, spells = None, tuple[Spell, ...]()
+            moments, conditions = None, tuple[Condition[bool], ...]()
             if isinstance(world, CycleWorld):
                 scene = cycle_scene(world, self.folder, scenario.config, host)
                 moments = Moments(faults, scene)
-                spells = tuple(script_spells(faults, world, relocate_pattern))
+                conditions = tuple(script_conditions(faults, world, relocate_pattern))
             with closing(Surroundings(place, scenario, disk, model)) as around:
-                yield FaultyCycle(world, place, around, moments, spells, faults)
+                yield FaultyCycle(world, place, around, moments, conditions, faults)
 
         return run_whole(simulation, open_world, self.note)
 

@@ -103,22 +103,19 @@ class Store:
         """Make it unreachable: its machine has no power, and its name is nobody's."""
         self._fleet.power_off(self._site.name)
 
-    def start(self) -> None:
-        """Undo `stop`."""
-        self._fleet.power_on(self._site.name)
-
     def refuse(self) -> None:
         """Revoke the coordinator's credentials: from now on it accepts another secret alone."""
         self._accept_only(secrets.token_hex(16))
 
     def accept(self) -> None:
-        """Undo `refuse`."""
+        """Undo `refuse` and `stop`."""
         self._accept_only(self._site.secret)
 
     def _accept_only(self, secret: str) -> None:
         _accept(self._site.access, self._site.key, secret)
-        self.stop()
-        self.start()
+        if self._fleet.is_up(self._site.name):
+            self.stop()
+        self._fleet.power_on(self._site.name)
 
 
 def _accept(access: Path, key: str, secret: str) -> None:
