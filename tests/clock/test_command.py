@@ -118,6 +118,13 @@ def test_the_page_of_a_killed_run_is_swept_by_the_next_and_that_of_a_running_one
         (("set", "--page", "page", "--real", "--at", AT_TEXT), "one of them is wanted"),
         (("set", "--page", "page", "--advance", "soon"), "'soon' is no step"),
         (("show", "--page", "/etc/passwd"), "is no clock page"),
+        (("show", "--page", ""), "is no clock page"),
+        (("set", "--page", "/tmp", "--real"), "is no clock page"),  # noqa: S108 - a folder
+        (("run", "--page", "/tmp", "--", "date"), "is no clock page"),  # noqa: S108 - a folder
+        (("set", "--page", "x" * 300, "--real"), "is longer than"),
+        (("run", "--page", "x" * 300, "--at", AT_TEXT, "--", "date"), "is longer than"),
+        (("show", "--page", "x" * 260), "File name too long"),
+        (("run", "--page", "no-such-page", "--", "date"), "there is no clock page"),
         (("show",), "required: --page"),
         ((), "required: run|set|show"),
     ],

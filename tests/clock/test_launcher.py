@@ -124,7 +124,7 @@ def test_the_signal_that_ends_it_is_the_command_s(page: ClockPage, name: str) ->
     assert -signal.Signals[f"SIG{name}"] == run(page, "sh", "-c", f"kill -{name} $$").returncode
 
 
-@pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "USR1"])
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "USR1", "ALRM", "IO", "PROF"])
 def test_a_signal_reaches_the_command(page: ClockPage, name: str) -> None:
     script = f"trap 'exit 9' {name}; echo ready; while :; do read -r _; done"
     with start(page, ("bash", "-c", script), stdin=-1, stdout=-1) as bash:
@@ -135,18 +135,32 @@ def test_a_signal_reaches_the_command(page: ClockPage, name: str) -> None:
         assert 9 == bash.wait()
 
 
+def test_an_alarm_that_was_set_before_is_the_command_s(page: ClockPage) -> None:
+    """As `perl -e 'alarm 9; exec @ARGV'` limits the time of a command: the kernel sends it."""
+    with start(
+        page,
+        ("bash", "-c", "trap 'exit 9' ALRM; while :; do read -r -t 0.1 _ <> <(:); done"),
+        preexec_fn=lambda: signal.alarm(2),
+    ) as bash:
+        assert 9 == bash.wait(30)
+
+
 def test_what_it_ignores_is_ignored(page: ClockPage) -> None:
     with start(page, ("sh", "-c", "trap '' USR1; kill -USR1 $$; exit 4")) as shell:
         assert 4 == shell.wait()
 
 
-def test_a_stopped_process_stays_stopped_until_it_may_go_on(page: ClockPage) -> None:
+def test_a_stopped_process_stays_stopped_until_it_may_go_on(
+    page: ClockPage, tmp_path: Path
+) -> None:
+    """Its state is looked at once it is about to stop: at an exec it is a traced one's, too."""
     script = (
-        "sh -c 'kill -STOP $$; echo on' & p=$!; until grep -q \"^State:.[tT]\" /proc/$p/status;"
+        "sh -c ': >about; kill -STOP $$; echo on' & p=$!; until [ -e about ]; do :; done;"
+        ' until grep -q "^State:.[tT]" /proc/$p/status; do :; done;'
+        " echo stopped; kill -CONT $p; wait $p"
     )
-    script += " do :; done; echo stopped; kill -CONT $p; wait $p"
 
-    assert "stopped\non\n" == run(page, "sh", "-c", script).stdout
+    assert "stopped\non\n" == run(page, "sh", "-c", script, cwd=tmp_path).stdout
 
 
 def test_a_program_finds_its_environment_as_it_was(page: ClockPage) -> None:

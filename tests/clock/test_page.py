@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clock.lab import AT
+from verifier.clock.marks import mark, marks, unmark
 from verifier.clock.page import FIRST, LAST, ClockPage, turn
 from verifier.clock.system import SystemClock
 from verifier.core.clock import Clock
@@ -123,6 +124,21 @@ def test_a_file_that_is_no_page_is_refused(tmp_path: Path, content: bytes) -> No
     assert content == file.read_bytes()
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """A pipe that nobody writes to was waited for, and for ever."""
+    path = tmp_path if kind == "folder" else tmp_path / "it"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+
+    for open_page in (ClockPage, ClockPage.provide):
+        with pytest.raises(UsageError, match="is no clock page"):
+            open_page(path)
+
+
 def test_a_page_is_made_only_where_nothing_is(page: ClockPage, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="File exists"):
         ClockPage.create(page.path)
@@ -143,10 +159,17 @@ def test_a_path_that_no_process_could_be_told_is_refused(tmp_path: Path) -> None
 # A restic runs.
 
 
-def test_no_jump_makes_a_running_restic_s_lock_stale(page: ClockPage) -> None:
-    """The lock is what the launcher holds while a restic runs; afterwards the jump is allowed."""
+@pytest.fixture
+def running(page: ClockPage) -> Iterator[int]:
+    """What a launcher holds while a restic runs that began when the page was as it is now."""
     launcher = os.open(page.path, os.O_RDONLY)
-    fcntl.flock(launcher, fcntl.LOCK_SH)
+    mark(launcher, page.ahead())
+    yield launcher
+    os.close(launcher)
+
+
+def test_no_jump_makes_a_running_restic_s_lock_stale(page: ClockPage, running: int) -> None:
+    """The healthy twin: afterwards the jump is allowed."""
     jumps: tuple[tuple[Any, Any], ...] = (
         (page.set, AT + STALE),
         (page.set, AT - STALE),
@@ -159,6 +182,57 @@ def test_no_jump_makes_a_running_restic_s_lock_stale(page: ClockPage) -> None:
     page.advance(timedelta(minutes=24))
 
     assert is_just_after(AT + timedelta(minutes=24), page)
-    os.close(launcher)
+    watching = os.open(page.path, os.O_RDONLY)
+    unmark(running, *marks(watching))
+    os.close(watching)
     page.set(AT + 24 * HOUR)
     assert is_just_after(AT + 24 * HOUR, page)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["forward", "back"])
+def test_small_moves_add_up_while_a_restic_runs(page: ClockPage, running: int, sign: int) -> None:
+    """Three times twenty minutes are an hour; seen red where each was looked at by itself."""
+    page.advance(sign * timedelta(minutes=20))
+    with pytest.raises(ClockNotControlled, match="a restic runs"):
+        page.advance(sign * timedelta(minutes=20))
+    page.advance(-sign * timedelta(minutes=20))
+    page.advance(sign * timedelta(minutes=20))
+
+    assert is_just_after(AT + sign * timedelta(minutes=20), page)
+
+
+def test_each_restic_counts_from_its_own_beginning(page: ClockPage, running: int) -> None:
+    page.advance(timedelta(minutes=20))
+    later = os.open(page.path, os.O_RDONLY)
+    mark(later, page.ahead())
+    with pytest.raises(ClockNotControlled, match="a restic runs"):
+        page.advance(timedelta(minutes=20))
+    unmark(running, *marks(later))
+    page.advance(timedelta(minutes=20))
+    os.close(later)
+
+    page.advance(24 * HOUR)
+    assert is_just_after(AT + 24 * HOUR + timedelta(minutes=40), page)
+
+
+def test_what_is_to_be_slow_may_be_moved_however_far(page: ClockPage, running: int) -> None:
+    for _ in range(9):
+        page.advance(timedelta(minutes=20), however_far=True)
+
+    assert is_just_after(AT + 3 * HOUR, page)
+
+
+@given(ahead=st.lists(st.integers(-(10**15), 10**15).map(lambda us: timedelta(microseconds=us))))
+def test_marks_are_read_as_they_were_made(
+    tmp_path_factory: pytest.TempPathFactory, ahead: list[timedelta]
+) -> None:
+    page = ClockPage.create(tmp_path_factory.mktemp("page") / "page")
+    descriptors = [os.open(page.path, os.O_RDONLY) for _ in (1, 2)]
+    for one in ahead:
+        mark(descriptors[0], one)
+    found = set(marks(descriptors[1]))
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+    assert found <= set(ahead)
+    assert not ahead or {min(ahead), max(ahead)} <= found

@@ -127,7 +127,7 @@ def test_a_held_clock_dates_a_backup_to_the_nanosecond(restic: Restic, page: Clo
 def test_a_lock_is_taken_at_the_page_s_time(restic: Restic, page: ClockPage) -> None:
     """restic waits for its standard input, and its lock is read meanwhile.
 
-    The clock does not jump while it runs, and does again when it has ended.
+    The clock does not jump while it runs, in small steps neither, and does again afterwards.
     """
     command = restic.argv("backup", "-q", "--stdin")
     with start(page, command, env=restic.env, stdin=subprocess.PIPE) as running:
@@ -140,6 +140,8 @@ def test_a_lock_is_taken_at_the_page_s_time(restic: Restic, page: ClockPage) -> 
         with pytest.raises(ClockNotControlled, match="a restic runs"):
             page.advance(timedelta(minutes=30))
         page.advance(timedelta(minutes=20))
+        with pytest.raises(ClockNotControlled, match="a restic runs"):
+            page.advance(timedelta(minutes=20))
         assert running.stdin is not None
         running.stdin.write("content")
         running.stdin.close()

@@ -7,6 +7,7 @@ command from running at all ends as every other error does, with 3 or 64 and a s
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -108,6 +109,10 @@ def _run(options: argparse.Namespace, context: Context) -> None:
     if options.page is None and options.at is None:
         raise UsageError("--at", "is missing", "write a time, as --at 2031-01-01T04:00:00Z")
     at = _parse_time(options.at, context) if options.at else None
+    if at is None and not os.path.lexists(options.page):
+        # A page that is new shows the real time: with a slip in its name nothing is controlled.
+        remedy = "see whether the name is right, or say with --at what a new one shows"
+        raise UsageError(str(options.page), "there is no clock page", remedy)
     with nullcontext(_page(options.page)) if options.page else temporary_page() as page:
         if at is not None:
             page.set(at)
@@ -135,7 +140,7 @@ def _page(path: Path) -> ClockPage:
     """Return the page at a path, made if it is not there."""
     from verifier.clock.page import ClockPage
 
-    return ClockPage(path) if path.exists() else ClockPage.create(path)
+    return ClockPage.provide(path)
 
 
 def _existing(path: Path) -> ClockPage:

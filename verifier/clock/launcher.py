@@ -6,17 +6,18 @@ the whole tree where the launcher ends. Facts and measurements: docs/clock.md.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from verifier.clock import ptrace
 from verifier.clock.attach import NotControlled, attach, own_patch
+from verifier.clock.marks import lock_words, mark, unlock_words, unmark
 from verifier.clock.page import WORDS_BYTES, ClockPage
 from verifier.clock.start import start_traced
 from verifier.core.errors import ClockNotControlled, ToolMissing, UsageError
@@ -29,11 +30,17 @@ PASSED_ON = (
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGWINCH,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
 )
 """Signals that the command gets where the launcher is sent them."""
 
 _BY_THE_KERNEL = 0x80
-"""`si_code` of a signal from the terminal: the whole foreground has it already."""
+_OF_THE_TERMINAL = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH}
+"""With this `si_code` they come from the terminal: the whole foreground has them already."""
 
 _GROUP_STOPS = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
@@ -58,7 +65,7 @@ class _Tree:
     status: int | None = None
     programs: int = 0
     code: dict[int, tuple[int, int]] = field(default_factory=dict)
-    restics: set[int] = field(default_factory=set)
+    restics: dict[int, timedelta] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
 
@@ -111,7 +118,10 @@ class Launcher:
     def _follow(self, tree: _Tree, watched: set[signal.Signals], lock: int) -> None:
         while self._advance_all(tree, lock):
             arrived = signal.sigwaitinfo(watched)
-            if arrived.si_signo == signal.SIGCHLD or arrived.si_code == _BY_THE_KERNEL:
+            by_the_kernel = arrived.si_code == _BY_THE_KERNEL
+            if arrived.si_signo == signal.SIGCHLD:
+                continue
+            if by_the_kernel and arrived.si_signo in _OF_THE_TERMINAL:
                 continue
             if tree.status is not None:
                 # Only what the command left behind is still there: it ends with us.
@@ -160,22 +170,31 @@ class Launcher:
             return
         tree.programs += 1
         with suppress(OSError):
-            _note_restic(tree, pid, is_restic="restic" in _program(pid).name, lock=lock)
+            _forget_restic(tree, pid, lock)
+            if "restic" in _program(pid).name:
+                self._note_restic(tree, pid, lock)
+
+    def _note_restic(self, tree: _Tree, pid: int, lock: int) -> None:
+        """Mark on the page where it is: it is not moved far from there while this restic runs."""
+        lock_words(lock, writing=False)
+        try:
+            tree.restics[pid] = self._page.ahead()
+            mark(lock, tree.restics[pid])
+        finally:
+            unlock_words(lock)
 
 
 def _note_end(tree: _Tree, pid: int, status: int, lock: int) -> None:
     tree.code.pop(pid, None)
-    _note_restic(tree, pid, is_restic=False, lock=lock)
+    _forget_restic(tree, pid, lock)
     if pid == tree.leader:
         tree.status = os.waitstatus_to_exitcode(status)
 
 
-def _note_restic(tree: _Tree, pid: int, *, is_restic: bool, lock: int) -> None:
-    """Hold a lock on the page while a restic runs: no long jump is possible then."""
-    before = bool(tree.restics)
-    (tree.restics.add if is_restic else tree.restics.discard)(pid)
-    if before != bool(tree.restics):
-        fcntl.flock(lock, fcntl.LOCK_SH if tree.restics else fcntl.LOCK_UN)
+def _forget_restic(tree: _Tree, pid: int, lock: int) -> None:
+    ahead = tree.restics.pop(pid, None)
+    if ahead is not None and ahead not in tree.restics.values():
+        unmark(lock, ahead)
 
 
 def _refuse(tree: _Tree, pid: int, why: str) -> None:

@@ -6,23 +6,24 @@ whole. A process that runs sees a change at once; there is no lock that a reader
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from verifier.clock.marks import lock_words, marks
 from verifier.clock.system import SystemClock
 from verifier.clock.vdso import PATH_BYTES_MAX
 from verifier.core.errors import ClockNotControlled, UsageError
 
 SIZE_BYTES = 4096
 JUMP_MAX = timedelta(minutes=25)
-"""How far the clock may jump under a running restic: it takes a lock of 30 minutes for one that a
-dead restic left, and renews its own every 5."""
+"""How far the clock may be moved in all while a restic runs: it takes a lock of 30 minutes for one
+that a dead restic left, and renews its own every 5."""
 
 FIRST, LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 """What nanoseconds in 64 bits, and programs with unsigned seconds, can tell."""
@@ -32,14 +33,13 @@ WORDS_BYTES = _WORDS.size
 _MARK = b"rvclock1"
 _NO_FLOOR = -(1 << 63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHOLE_FILE = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class ClockPage:
     """Sets the clock of every process that runs under this page; a `Clock` itself.
 
-    Any number of processes may read it. Writers take turns. While a restic runs under the page no
-    writer may jump by 25 minutes or more: its own lock would turn stale under its feet.
+    Any number of processes may read it. Writers take turns. While a restic runs under the page they
+    may move it by less than 25 minutes in all: its own lock would turn stale under its feet.
 
     Args:
         path: an absolute path, the same for all that read it.
@@ -49,15 +49,11 @@ class ClockPage:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        if len(os.fsencode(self._path)) > PATH_BYTES_MAX:
-            message = f"is longer than {PATH_BYTES_MAX} bytes"
-            raise UsageError(str(self._path), message, "put the clock page into another folder")
+        self._path = _fitting(path)
         with self._opened(os.O_RDONLY) as descriptor:
             content = os.pread(descriptor, SIZE_BYTES, 0)
         if len(content) != SIZE_BYTES or _WORDS.unpack_from(content)[2] != _MARK:
-            remedy = "name a page that `restic-verify clock` has made, or a path where none is"
-            raise UsageError(str(self._path), "is no clock page", remedy)
+            raise _no_page(self._path)
 
     @classmethod
     def create(cls, path: Path) -> ClockPage:
@@ -66,6 +62,7 @@ class ClockPage:
         Raises:
             UsageError: the file cannot be made, or is there.
         """
+        _fitting(path)
         try:
             with path.open("xb") as file:
                 os.fchmod(file.fileno(), 0o644)
@@ -73,6 +70,15 @@ class ClockPage:
         except OSError as error:
             raise _unusable(path, error) from error
         return cls(path)
+
+    @classmethod
+    def provide(cls, path: Path) -> ClockPage:
+        """Return the page at a path, made if nothing is there.
+
+        Raises:
+            UsageError: the file cannot be made, or is no page.
+        """
+        return cls(path) if os.path.lexists(path) else cls.create(path)
 
     @property
     def path(self) -> Path:
@@ -111,7 +117,8 @@ class ClockPage:
                 in the meantime has one time, to the nanosecond.
 
         Raises:
-            ClockNotControlled: a restic runs, and it would be a jump of 25 minutes or more.
+            ClockNotControlled: a restic runs, and the clock would be 25 minutes or more from where
+                it would be had nobody moved it since that restic began.
             UsageError: no such instant can be shown, or the page cannot be written.
         """
         instant_ns = _ns(_checked(at))
@@ -127,50 +134,59 @@ class ClockPage:
         with self._changing(_moved(SystemClock().now(), by)):
             self._write(_NO_FLOOR, by // timedelta(microseconds=1) * 1_000)
 
-    def advance(self, by: timedelta) -> None:
+    def advance(self, by: timedelta, *, however_far: bool = False) -> None:
         """Show this much more than now.
+
+        Args:
+            however_far: also under a running restic, whose lock others then take for a stale one:
+                it is to be slow.
 
         Raises:
             ClockNotControlled, UsageError: as for `set`.
         """
-        with self._changing(_moved(self.now(), by)):
+        with self._changing(_moved(self.now(), by), however_far=however_far):
             floor_ns, offset_ns, _ = _WORDS.unpack(self.words())
             step_ns = by // timedelta(microseconds=1) * 1_000
             floor_ns = floor_ns if floor_ns == _NO_FLOOR else floor_ns + step_ns
             self._write(floor_ns, offset_ns + step_ns)
 
+    def ahead(self) -> timedelta:
+        """Return how far ahead of the real time it is."""
+        return self.now() - SystemClock().now()
+
     @contextmanager
     def _opened(self, flags: int) -> Iterator[int]:
         try:
-            descriptor = os.open(self._path, flags | os.O_CLOEXEC)
+            # What is no file may wait for somebody else to open it, too, and for ever.
+            descriptor = os.open(self._path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise _unusable(self._path, error) from error
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _no_page(self._path)
             yield descriptor
         finally:
             os.close(descriptor)
 
     @contextmanager
-    def _changing(self, at: datetime) -> Iterator[int]:
-        """Keep other writers out and, if it is a jump, restic too; give the real time."""
+    def _changing(self, at: datetime, *, however_far: bool = False) -> Iterator[int]:
+        """Keep other writers out, and a restic from beginning; give the real time."""
         with self._opened(os.O_RDWR) as descriptor:
-            # Of the open file, not of the process: closing another descriptor does not end it.
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _WHOLE_FILE)
-            if abs(at - self.now()) >= JUMP_MAX:
-                self._keep_restic_out(descriptor, at)
+            lock_words(descriptor, writing=True)
+            if not however_far:
+                self._spare_restic(descriptor, at)
             yield _ns(SystemClock().now())
 
-    def _keep_restic_out(self, descriptor: int, at: datetime) -> None:
-        # The launcher holds the other half of this lock for as long as a restic runs.
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    def _spare_restic(self, descriptor: int, at: datetime) -> None:
+        ahead = at - SystemClock().now()
+        if any(abs(ahead - began) >= JUMP_MAX for began in marks(descriptor)):
             raise ClockNotControlled(
                 str(self._path),
-                f"a restic runs under this clock, and a jump to {at.isoformat()} would make its "
-                "lock stale",
-                "wait for it to end, or move the clock by less than 25 minutes",
-            ) from error
+                f"a restic runs under this clock, and to move it to {at.isoformat()} would make "
+                "its lock stale",
+                "wait for it to end, or move the clock by less than 25 minutes in all while it "
+                "runs",
+            )
 
     def _write(self, floor_ns: int, offset_ns: int) -> None:
         with self._opened(os.O_RDWR) as descriptor, mmap.mmap(descriptor, SIZE_BYTES) as page:
@@ -214,6 +230,20 @@ def _ns(at: datetime) -> int:
 
 def _instant(ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=ns // 1_000)
+
+
+def _fitting(path: Path) -> Path:
+    """Return the full path, if every program can be told it."""
+    full = path.absolute()
+    if len(os.fsencode(full)) > PATH_BYTES_MAX:
+        message = f"is longer than {PATH_BYTES_MAX} bytes"
+        raise UsageError(str(full), message, "put the clock page into another folder")
+    return full
+
+
+def _no_page(path: Path) -> UsageError:
+    remedy = "name a page that `restic-verify clock` has made, or a path where none is"
+    return UsageError(str(path), "is no clock page", remedy)
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:

@@ -182,5 +182,5 @@ def _meet(guard: Guard, number: int, act: Act) -> None:
 def _pass_time(page: ClockPage, takes: timedelta) -> None:
     while takes:
         part = min(takes, STEP)
-        page.advance(part)
+        page.advance(part, however_far=True)
         takes -= part
