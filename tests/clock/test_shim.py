@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -124,3 +125,13 @@ def test_a_process_that_is_gone_has_no_free_page() -> None:
     """Killed between its exec and our look, its list of mappings is empty."""
     with pytest.raises(NotControlled):
         free_page([], VDSO[0])
+
+
+def test_another_machine_s_programs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = os.uname()
+    there = os.uname_result((names.sysname, names.nodename, names.release, "", "aarch64"))
+    monkeypatch.setattr(os, "uname", lambda: there)
+
+    with pytest.raises(ClockNotControlled, match="programs of aarch64 cannot be") as caught:
+        own_patch()
+    assert "use an x86_64 machine" == caught.value.remedy

@@ -356,6 +356,33 @@ def test_what_befalls_a_copy_needs_one(fault: str) -> None:
     assert "found no off-site copy" in str(in_cycle(f"[[faults.{fault}\n"))
 
 
+KILLED = "[[faults.killed]]\non = 2024-03-01\nwhat = 'sync'\n"
+AWAY = "[[faults.offsite-refused]]\nfrom = 2024-03-04\nto = 2024-03-04\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "faults", "rung", "is_refused"),
+    [
+        ("/mnt/offsite", KILLED, "fleet", False),
+        ("offsite:restic", KILLED, "fleet", True),
+        ("/mnt/offsite", KILLED + AWAY, "fleet", True),
+        ("offsite:restic", KILLED, "cycle", False),
+    ],
+)
+def test_sync_is_stopped_half_way_where_it_can_be_seen(
+    target: str, faults: str, rung: str, is_refused: bool
+) -> None:
+    offsite = f'[offsite]\nmethod = "rclone-sync"\ntarget = "{target}"\n'
+    text = with_days(faults, rung).replace("[simulate]", f"{offsite}[simulate]")
+
+    if is_refused:
+        with pytest.raises(ConfigError, match="whose sync no one can stop half-way") as caught:
+            parse_scenario(text, "some.toml")
+        assert "faults.killed[0]" == caught.value.key
+    else:
+        parse_scenario(text, "some.toml")
+
+
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         load_scenario(tmp_path / "none.toml")

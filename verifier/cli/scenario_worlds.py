@@ -228,7 +228,13 @@ class Laboratory:
         if rclone:
             inputs["rclone"] = self._digest(rclone)
         if fidelity == "fleet":
+            from verifier.fleet.rclone_server import find_server
+            from verifier.simulate.scenario_fleet import settle_faults
+            from verifier.simulate.worlds.fleet_open import has_store
+
             inputs["image"] = self.fleets.ground().image.image_id
+            if has_store(settle_faults(scenario)):
+                inputs["rclone"] = self._digest(str(find_server()))
         return inputs
 
     def _digest(self, program: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 
+from verifier.config.install import split_remote
 from verifier.config.locate import Location
 from verifier.config.models import Config, Offsite
 from verifier.config.problems import Problem
@@ -39,11 +40,25 @@ def misfits(faults: Faults, config: Config, fidelity: Collection[str]) -> Iterat
                 yield Problem(
                     ("faults", kind, index), "no off-site copy", "a copy to go wrong", remedy
                 )
+            if fault.get("what") == "sync" and "fleet" in fidelity and _is_served(faults, config):
+                # What is written to a store is seen by nobody whom the moment could be told by.
+                remedy = (
+                    "take `fleet` out of the fidelities, or give the copy a folder as its target"
+                )
+                found = "a copy in a store, whose sync no one can stop half-way"
+                yield Problem(("faults", kind, index), found, "a copy in a folder", remedy)
 
 
 def _can_fail(offsite: Offsite | None, fidelity: Collection[str]) -> bool:
     # In a cycle the store is a server of rclone's, of which restic itself knows nothing.
     return offsite is not None and ("cycle" not in fidelity or offsite.method == "rclone-sync")
+
+
+def _is_served(faults: Faults, config: Config) -> bool:
+    # A fleet gives a store of its own to a named remote, and to whatever is to fail.
+    fails = faults.offsite_unreachable or faults.offsite_refused
+    named = config.offsite is not None and split_remote(config.offsite.target)[0]
+    return config.offsite is not None and bool(fails or named)
 
 
 def unknown_host(name: str, known: Collection[str], where: Location) -> Iterator[Problem]:

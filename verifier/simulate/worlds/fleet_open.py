@@ -80,8 +80,13 @@ def _with_own(machine: Machine, config: Config, own: Mapping[str, bytes]) -> Mac
     return replace(machine, files={**machine.files, **installed})
 
 
+def has_store(config: Config) -> bool:
+    """Say whether the copy of a settled configuration lies in a store that rclone serves."""
+    return config.offsite is not None and bool(remote_of(config.offsite)[0])
+
+
 def _store_site(config: Config, folder: Path) -> StoreSite | None:
-    if config.offsite is None or not remote_of(config.offsite)[0]:
+    if not has_store(config):
         return None
     name = free_name(config, "offsite")
     return StoreSite.make(name, folder / "offsite", folder / "access", find_server())
