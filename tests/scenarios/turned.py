@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from verifier.config.expected import NOTHING, ExpectedAlert, ExpectedRecovery
 from verifier.config.scenario import Expect, ExpectedFinding, ExpectedGroup
+from verifier.core.finding import KINDS, Verdict
 
 VERDICTS = ("OK", "WARNING", "UNKNOWN", "CRITICAL")
 NOWHERE = "no subject at all"
@@ -19,7 +20,9 @@ def turned(expect: Expect) -> Iterator[tuple[str, Expect]]:
             yield f"verdict {verdict}", _with(expect, verdict=verdict)
     for index, finding in enumerate(expect.findings):
         rest = (*expect.findings[:index], *expect.findings[index + 1 :])
-        yield f"without {finding.kind}", _with(expect, findings=rest)
+        # What is no worse than OK may go unsaid.
+        if KINDS[finding.kind].severity is not Verdict.OK:
+            yield f"without {finding.kind}", _with(expect, findings=rest)
         moved = finding.model_copy(update={"subject": NOWHERE})
         yield f"{finding.kind} elsewhere", _with(expect, findings=(*rest, moved))
     more = ExpectedFinding.model_validate({"kind": "internal"})
@@ -44,6 +47,8 @@ def _turned_group(group: ExpectedGroup) -> Iterator[tuple[str, ExpectedGroup]]:
     yield "one more", group.model_copy(update={"count": group.count + 1})
     yield "another host", group.model_copy(update={"host": "nobody"})
     yield "other paths", group.model_copy(update={"paths": ("/nowhere",)})
+    if group.tags is not None:
+        yield "other tags", group.model_copy(update={"tags": (*group.tags, "other")})
     for end in ("oldest", "newest"):
         day = getattr(group, end)
         if day is not None:

@@ -28,7 +28,7 @@ from verifier.config.scenario_faults import RUNGS, Faults, Release
 from verifier.config.scenario_fits import misfits, unknown_host
 from verifier.config.scenario_own import misfits_of_own
 from verifier.config.table import Table, tables
-from verifier.config.values import Day, Name, Paths, Text, unfit
+from verifier.config.values import Day, Name, Paths, Text, Texts, unfit
 from verifier.core.finding import KINDS
 
 BASE: Mapping[str, Any] = {
@@ -96,11 +96,13 @@ class ExpectedGroup(Table):
 
     Attributes:
         paths: where a host has several groups.
+        tags: that each of its snapshots carries.
         oldest, newest: the civil day of its oldest and its newest snapshot.
     """
 
     host: Name
     paths: Paths | None = None
+    tags: Texts | None = None
     count: Annotated[int, Field(ge=1)]
     oldest: Day | None = None
     newest: Day | None = None

@@ -116,6 +116,7 @@ KINDS: Mapping[str, Kind] = {
     # A scenario, held against what it expects.
     "unexpected": Kind(_CRIT, "a scenario showed something that it does not expect"),
     "unmet": Kind(_CRIT, "a scenario did not show something that it expects"),
+    "observed": Kind(_OK, "what a simulated system visibly became, and no rule judges"),
     # Signed reports.
     "evidence-broken": Kind(
         _CRIT, "a signed report is missing, altered, out of its order, or signed by someone else"

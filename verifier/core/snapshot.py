@@ -20,6 +20,7 @@ class Snapshot:
         tree: ID of the root tree; empty where there is none.
         made_at: when the backup that made it really ran (`summary.backup_start`, restic 0.17+);
             differs from `taken_at` where `--time` was given.
+        program: what wrote it (`program_version`), as it says itself; no part of what it holds.
         hour: the civil hour as the number YYYYMMDDhh. Every calendar bucket follows from it.
     """
 
@@ -30,6 +31,7 @@ class Snapshot:
     tags: tuple[str, ...] = ()
     tree: str = ""
     made_at: datetime | None = None
+    program: str = field(default="", compare=False)
     hour: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,4 +79,5 @@ def parse_snapshot(stored: Mapping[str, Any]) -> Snapshot:
         tags=tuple(map(str, stored.get("tags") or ())),
         tree=str(stored.get("tree") or ""),
         made_at=parse_instant(started) if started else None,
+        program=str(stored.get("program_version") or ""),
     )

@@ -6,6 +6,8 @@ gets no right over its line, and nothing in it knows.
 
 from __future__ import annotations
 
+import re
+
 from verifier.core.errors import CannotVerify
 from verifier.fleet.container_once import run_once
 from verifier.fleet.containers import Fleet
@@ -18,6 +20,7 @@ QUEUE_S = 60
 that a slow line delays and does not lose."""
 
 _DEVICE = "eth0"
+_HELD = re.compile(r"overlimits ([0-9]+)")
 _CAPABILITIES = ("NET_ADMIN",)
 
 
@@ -42,7 +45,14 @@ def free_line(fleet: Fleet, name: str) -> None:
     _run(fleet, name, "tc", "qdisc", "del", "dev", _DEVICE, "root")
 
 
-def _run(fleet: Fleet, name: str, *argv: str) -> None:
+def packets_held(fleet: Fleet, name: str) -> int:
+    """Return how often a packet had to wait for a line, as the kernel counts since `slow_line`."""
+    said = _run(fleet, name, "tc", "-s", "qdisc", "show", "dev", _DEVICE)
+    counted = _HELD.search(said)
+    return int(counted[1]) if counted else 0
+
+
+def _run(fleet: Fleet, name: str, *argv: str) -> str:
     status, said = run_once(
         fleet.ground, argv, capabilities=_CAPABILITIES, network=fleet.network_of(name)
     )
@@ -50,3 +60,4 @@ def _run(fleet: Fleet, name: str, *argv: str) -> None:
         message = f"its line cannot be changed: {said}"
         remedy = "let Docker give a container NET_ADMIN, and the kernel have CONFIG_NET_SCH_TBF"
         raise CannotVerify(name, message, remedy)
+    return said

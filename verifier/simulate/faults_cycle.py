@@ -6,18 +6,19 @@ somebody with rights would make them. The world knows nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 
 from verifier.config.scenario_faults import Faults
+from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.simulate.faults import is_added
 from verifier.simulate.faults_around import Place, Surroundings
 from verifier.simulate.faults_key import lock_key, unlock_key
 from verifier.simulate.faults_moments import Moments
-from verifier.simulate.faults_repository import damage_stores, is_migrated
+from verifier.simulate.faults_repository import damage_stores, migrated
 from verifier.simulate.faults_spells import Condition, is_on
 from verifier.simulate.forge import Forge
 from verifier.simulate.segments import RealWorld
@@ -66,8 +67,7 @@ class FaultyCycle:
         self._change_surroundings(day)
         with self._moments.armed(step) if self._moments else nullcontext():
             outcome = self._world.run(step)
-        self._damage(step)
-        return outcome
+        return replace(outcome, findings=(*outcome.findings, *self._damage(step)))
 
     def _forge(self, added: Iterable[Snapshot]) -> None:
         moved = [replace(s, paths=relocate_paths(s.paths)) for s in added]
@@ -82,8 +82,7 @@ class FaultyCycle:
             unlock_key(key)
         self._around.turn(day)
 
-    def _damage(self, step: Step) -> None:
-        stores = self._folder / "repository", self._folder / "offsite"
-        damage_stores(self._faults, step, *stores, self._password)
-        if is_migrated(self._faults, step):
-            self._around.migrate()
+    def _damage(self, step: Step) -> Iterator[Finding]:
+        repository, password = self._folder / "repository", self._password
+        yield from damage_stores(self._faults, step, repository, self._folder / "offsite", password)
+        yield from migrated(self._faults, step, repository, password, self._around.migrate)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 
 from verifier.config.models import Config
 from verifier.config.scenario_faults import Faults, LinkSlow
+from verifier.core.finding import Finding
 from verifier.core.snapshot import Snapshot
 from verifier.fleet.disk import Disk
-from verifier.fleet.line import cut_line, free_line, mend_line, slow_line
+from verifier.fleet.line import cut_line, free_line, mend_line, packets_held, slow_line
 from verifier.retention.rules import rules_for
 from verifier.simulate.faults import is_added
 from verifier.simulate.faults_machines import (
@@ -29,11 +30,12 @@ from verifier.simulate.faults_machines import (
 from verifier.simulate.faults_moments import Moments
 from verifier.simulate.faults_offsite import StoreState, store_on
 from verifier.simulate.faults_programs import migrate, release_on
-from verifier.simulate.faults_repository import damage_stores, is_migrated
+from verifier.simulate.faults_repository import damage_stores, migrated
 from verifier.simulate.faults_scripts import script_conditions
 from verifier.simulate.faults_spells import Condition, during, for_good, is_on
 from verifier.simulate.forge import Forge
 from verifier.simulate.moment_scenes import fleet_scene
+from verifier.simulate.observed import observed_delays
 from verifier.simulate.timeline import Outcome, Step
 from verifier.simulate.worlds.fleet import FleetWorld
 from verifier.simulate.worlds.fleet_data import data_folder
@@ -94,8 +96,8 @@ class FaultyFleet:
         self._turn(step.at.date())
         with self._moments.armed(step):
             outcome = self._world.run(step)
-        self._damage(step)
-        return outcome
+        seen = (*self._look(step), *self._damage(step))
+        return replace(outcome, findings=(*outcome.findings, *seen))
 
     def _turn(self, day: date) -> None:
         self._day = day
@@ -182,11 +184,17 @@ class FaultyFleet:
             Forge(self._site.repository, self._site.password).write(snapshots)
             _hand_over(self._site.repository)
 
-    def _damage(self, step: Step) -> None:
+    def _look(self, step: Step) -> Iterator[Finding]:
+        for name in self._names():
+            slow = [fault for fault in self._faults.link_slow if fault.host == name]
+            if is_on(step.at.date(), slow) and self._fleet.is_up(name):
+                yield from observed_delays(name, packets_held(self._fleet, name))
+
+    def _damage(self, step: Step) -> Iterator[Finding]:
         site = self._site
-        damage_stores(self._faults, step, site.repository, site.copy, site.password)
-        if is_migrated(self._faults, step):
-            self._migrate()
+        repository, password = site.repository, site.password
+        yield from damage_stores(self._faults, step, repository, site.copy, password)
+        yield from migrated(self._faults, step, repository, password, self._migrate)
 
     def _migrate(self) -> None:
         location = self._site.config.repository.location

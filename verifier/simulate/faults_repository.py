@@ -9,42 +9,57 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from verifier.config.scenario_faults import Faults, LockLeft, PackDamaged
 from verifier.core.errors import CannotVerify
+from verifier.core.finding import Finding
 from verifier.core.tree import Node
 from verifier.reader.repository import open_repository
 from verifier.reader.seal import NONCE_BYTES, seal
 from verifier.reader.storage import pack_name
+from verifier.simulate.observed import observed_pack, observed_version
 from verifier.simulate.timeline import Step
 
 
 def damage_stores(
     faults: Faults, step: Step, repository: Path, copy: Path | None, password: str
-) -> None:
-    """Do to a repository and its copy what is due after a step.
+) -> tuple[Finding, ...]:
+    """Do to a repository and its copy what is due after a step, and return what is seen of it.
 
     Args:
         copy: none where there is none of ours.
     """
     day, folders = step.at.date(), {"repository": repository, "off-site": copy}
+    seen: list[Finding] = []
     for damaged in faults.pack_damaged:
         folder = folders[damaged.where]
         if damaged.after == day and folder is not None:
-            _damage_pack(folder, password, damaged)
+            seen += _damage_pack(folder, password, damaged)
     for lock in faults.lock_left:
         if lock.after == day:
             _leave_lock(repository, password, lock, step.forget_at)
+    return tuple(seen)
 
 
-def is_migrated(faults: Faults, step: Step) -> bool:
-    """Say whether the repository is migrated after a step."""
-    return any(fault.after == step.at.date() for fault in faults.repository_migrated)
+def migrated(
+    faults: Faults, step: Step, repository: Path, password: str, migrate: Callable[[], object]
+) -> tuple[Finding, ...]:
+    """Migrate the repository where that is due after a step; return its version before and after.
+
+    Args:
+        migrate: does it.
+    """
+    if all(fault.after != step.at.date() for fault in faults.repository_migrated):
+        return ()
+    before = observed_version(repository, password)
+    migrate()
+    return before, observed_version(repository, password)
 
 
-def _damage_pack(folder: Path, password: str, damaged: PackDamaged) -> None:
+def _damage_pack(folder: Path, password: str, damaged: PackDamaged) -> Iterator[Finding]:
     """Damage a pack of the oldest snapshot of a repository, or delete it."""
     path = folder / pack_name(_oldest_pack(folder, password, damaged.holds))
     stored, times = path.read_bytes(), path.stat()
@@ -57,6 +72,7 @@ def _damage_pack(folder: Path, password: str, damaged: PackDamaged) -> None:
         path.write_bytes(bytes([stored[0] ^ 1]) + stored[1:])
         # As rot does it: who compares sizes and times sees nothing.
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return observed_pack(damaged.where, path, len(stored))
 
 
 def _leave_lock(folder: Path, password: str, lock: LockLeft, now: datetime) -> None:

@@ -13,6 +13,7 @@ from verifier.drill.audit import Terms, audit
 from verifier.reader.repository import open_repository
 from verifier.reader.verify import verify
 from verifier.simulate.faults_programs import release_on
+from verifier.simulate.observed import observed_programs
 from verifier.simulate.simulation import Simulation
 from verifier.simulate.worlds.soundness import lost_whole
 
@@ -26,7 +27,9 @@ def last_release(scenario: Scenario, simulation: Simulation) -> str:
 def audit_left(folder: Path, password: str, terms: Terms, now_at: datetime) -> tuple[Finding, ...]:
     """Return what production's audit says of the repository that is left, if anything is."""
     try:
-        return audit(open_repository(folder, password), terms, now_at).findings
+        repository = open_repository(folder, password)
+        told = audit(repository, terms, now_at).findings
+        return (*told, *observed_programs(repository.snapshots()))
     except RepositoryUnreadable as error:
         return (lost_whole("repository", f"at the end: {error.message}"),)
 

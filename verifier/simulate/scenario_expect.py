@@ -121,6 +121,11 @@ def _match_group(
     name: str, snapshots: Sequence[Snapshot], expected: ExpectedGroup
 ) -> Iterator[Finding]:
     in_order = sorted(snapshots, key=lambda snapshot: snapshot.taken_at)
+    if expected.tags is not None:
+        carried = {tuple(sorted(snapshot.tags)) for snapshot in snapshots}
+        if carried != {tuple(sorted(expected.tags))}:
+            detail = f"expects tags {list(expected.tags)} of {_named(expected)}, and not so all"
+            yield Finding(UNMET, name, f"{detail}: {sorted(carried)}")
     found = {
         "count": (expected.count, len(in_order)),
         "oldest": (expected.oldest, in_order[0].taken_at.date()),
