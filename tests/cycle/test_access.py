@@ -247,7 +247,16 @@ RIGHT = {"permit-backup", "permit-restic", "permit-probe", "restic-verify"}
         ({"user": "root", "capability": "ambient"}, set()),
         ({"user": "root", "become": PROBE}, {"permit-probe"}),
     ],
-    ids=str,
+    ids=[
+        "plain",
+        "become",
+        "become-probe",
+        "ambient",
+        "ambient-probe",
+        "root",
+        "root-ambient",
+        "root-probe",
+    ],
 )
 def test_nobody_is_given_a_right_that_is_not_asked_for(
     host: dict[str, Any], expected: set[str]
