@@ -235,7 +235,7 @@ def test_stopped_run_keeps_its_report_and_waits_for_nobody(lab: Lab) -> None:
     assert 143 == stopped[0].returncode
     assert ["interrupted"] == [finding["kind"] for finding in json.loads(said)["findings"]]
     with open_history(lab.root / "history.sqlite") as history:
-        assert ["report", "end"] == [delivery.kind for delivery in history.owed()]
+        assert ["report", "end", "notice"] == [delivery.kind for delivery in history.owed()]
 
 
 @pytest.mark.parametrize("line", [["--help"], ["monthly", "--help"], ["plan", "--snapshots", "-"]])
