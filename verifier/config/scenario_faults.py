@@ -289,6 +289,11 @@ class Faults(Table):
     backup_slow: Annotated[tuple[BackupSlow, ...], BeforeValidator(tables)] = ()
     unlocked: Annotated[tuple[Unlocked, ...], BeforeValidator(tables)] = ()
 
+    @property
+    def store_fails(self) -> bool:
+        """Whether the store of the off-site copy goes wrong on any day."""
+        return bool(self.offsite_unreachable or self.offsite_refused)
+
 
 SNAPSHOTS_ALONE = frozenset({"model", "decisions"})
 REAL = frozenset({"cycle", "fleet"})

@@ -56,9 +56,8 @@ def _can_fail(offsite: Offsite | None, fidelity: Collection[str]) -> bool:
 
 def _is_served(faults: Faults, config: Config) -> bool:
     # A fleet gives a store of its own to a named remote, and to whatever is to fail.
-    fails = faults.offsite_unreachable or faults.offsite_refused
-    named = config.offsite is not None and split_remote(config.offsite.target)[0]
-    return config.offsite is not None and bool(fails or named)
+    offsite = config.offsite
+    return offsite is not None and (faults.store_fails or bool(split_remote(offsite.target)[0]))
 
 
 def unknown_host(name: str, known: Collection[str], where: Location) -> Iterator[Problem]:

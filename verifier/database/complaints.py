@@ -32,28 +32,25 @@ def translated(shape: Shape, path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_IOERR and _is_full(path):
             # What it cannot write beside its file, it calls a broken disk.
             code = sqlite3.SQLITE_FULL
-        kind, message, remedy = _complaint(shape, code)
-        if remedy == shape.writable:
-            remedy = remedy_for(path, remedy)
+        kind, message, remedy = _complaint(shape, path, code)
         raise kind(str(path), f"{message}: {error}", remedy) from error
     except OSError as error:
-        message = f"cannot be used: {error.strerror}"
-        remedy = shape.writable
+        message, remedy = f"cannot be used: {error.strerror}", shape.writable
         if isinstance(error, PermissionError):
             remedy = remedy_for(path, remedy)
         raise CannotVerify(str(path), message, remedy) from error
 
 
-def _complaint(shape: Shape, code: int) -> tuple[type[CannotVerify], str, str]:
+def _complaint(shape: Shape, path: Path, code: int) -> tuple[type[CannotVerify], str, str]:
     match code:
         case sqlite3.SQLITE_NOTADB:
             return CannotVerify, f"is no {shape.name}", shape.another
         case sqlite3.SQLITE_CORRUPT:
             return CannotVerify, "is broken", BROKEN
         case sqlite3.SQLITE_READONLY:
-            return CannotVerify, "cannot be written", shape.writable
+            return CannotVerify, "cannot be written", remedy_for(path, shape.writable)
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return CannotVerify, "cannot be opened", shape.writable
+            return CannotVerify, "cannot be opened", remedy_for(path, shape.writable)
         case sqlite3.SQLITE_FULL:
             return NoSpace, "has no room on its disk", "make room there, and run again"
         case sqlite3.SQLITE_BUSY:

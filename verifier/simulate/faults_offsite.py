@@ -32,11 +32,6 @@ _USER = "restic"
 _PASSWORD, _ANOTHER = "offsite", "revoked"
 
 
-def can_fail(faults: Faults) -> bool:
-    """Say whether these faults need a store that can fail."""
-    return bool(faults.offsite_unreachable or faults.offsite_refused)
-
-
 def store_on(day: date, faults: Faults) -> StoreState:
     """Return how a store is on a day: who cannot reach it learns nothing of credentials."""
     if is_on(day, faults.offsite_unreachable):

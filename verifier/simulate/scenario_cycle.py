@@ -20,7 +20,7 @@ from verifier.simulate.faults_cycle import FaultyCycle
 from verifier.simulate.faults_disk import FullDisk
 from verifier.simulate.faults_files import RewrittenDataset
 from verifier.simulate.faults_moments import Moments
-from verifier.simulate.faults_offsite import STORE, Beside, can_fail
+from verifier.simulate.faults_offsite import STORE, Beside
 from verifier.simulate.faults_scripts import script_conditions
 from verifier.simulate.faults_spells import Condition
 from verifier.simulate.moment_scenes import cycle_scene
@@ -78,7 +78,7 @@ class CycleRun:
         return show(scenario, result.followed, findings)
 
     def _place(self, faults: Faults, release: str, host: Host) -> Place:
-        store = STORE if can_fail(faults) else ""
+        store = STORE if faults.store_fails else ""
         programs = replace(self.programs, store=store)
         password = self.template.password
         return Place(self.folder, password, host, programs, self.releases, release, self.beside)

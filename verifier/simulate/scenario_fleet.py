@@ -13,7 +13,6 @@ from pathlib import Path
 
 from verifier.config.models import Config
 from verifier.config.scenario import Scenario
-from verifier.config.scenario_faults import Faults
 from verifier.fleet.containers import Ground
 from verifier.fleet.disk import Disk, open_disk
 from verifier.simulate.faults_files import RewrittenDataset
@@ -118,11 +117,7 @@ def settle_faults(scenario: Scenario) -> Config:
     A store that fails is a remote with a name: a folder of the coordinator's cannot be far away.
     """
     config = settle(scenario.config)
-    if config.offsite and _fails(scenario.faults) and not remote_of(config.offsite)[0]:
+    if config.offsite and scenario.faults.store_fails and not remote_of(config.offsite)[0]:
         offsite = config.offsite.model_copy(update={"target": "offsite:restic"})
         return config.model_copy(update={"offsite": offsite})
     return config
-
-
-def _fails(faults: Faults) -> bool:
-    return bool(faults.offsite_unreachable or faults.offsite_refused)

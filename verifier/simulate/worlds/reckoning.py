@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verifier.config.models import Config
@@ -103,9 +103,14 @@ class Reckoning:
             runs: of the coordinator's script on it; one, if nobody has started it again.
         """
         try:
-            return self._follow(step, runs)
+            outcome = self._follow(step, runs)
         except RepositoryUnreadable as error:
-            return self._lose(step, runs, error)
+            outcome = self._lose(step, runs, error)
+        return replace(
+            outcome,
+            duration_s=round(sum(ran.done.duration_s for ran in runs), 3),
+            log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
+        )
 
     def _follow(self, step: Step, runs: Sequence[Ran]) -> Outcome:
         self._stock.take(self._stores.open(), [s for ran in runs for s in ran.step.due])
@@ -126,13 +131,11 @@ class Reckoning:
             created,
             groups,
             (*said, *failed, *disagreements, *(unsound or ())),
-            duration_s=round(sum(ran.done.duration_s for ran in runs), 3),
             repository_bytes=_size_bytes(self._stores.repository),
             # A forget that broke off decided nothing but what it should not have.
             compared=len(groups) if forgot else len(disagreements),
             agreed=len(groups) - len(disagreements) if forgot else 0,
             sound=None if unsound is None else not unsound,
-            log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
         )
 
     def _lose(self, step: Step, runs: Sequence[Ran], error: RepositoryUnreadable) -> Outcome:
@@ -144,9 +147,7 @@ class Reckoning:
             (),
             (),
             (*failed, lost_whole("repository", f"on {step.at.date()}: {error.message}")),
-            duration_s=round(sum(ran.done.duration_s for ran in runs), 3),
             sound=False,
-            log=tuple(one for ran in runs for one in lines_of(ran, self._config.coordinator)),
         )
 
     def _is_check_due(self, step: Step) -> bool:
